@@ -1,0 +1,50 @@
+# make run    the main job, on this machine        make test   the tests
+# make lint   style, types, import contract        make bench  side-by-side measurements
+#
+# Everything is installed into .venv; nothing outside this directory is touched.
+# PYTHON names the interpreter to use (3.11 or newer), DAYS and WORKERS size the run.
+
+PYTHON ?= python3
+DAYS ?= 30
+WORKERS ?= 2
+SHARE ?= share
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint format bench requirements clean
+
+run: $(READY)
+	$(BIN)/workload run --share $(SHARE) --days $(DAYS) --workers $(WORKERS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	scripts/check-requirements.sh
+
+format: $(READY)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+# Pins every requirement, with hashes, for all platforms; needs uv.
+requirements:
+	for set in requirements requirements-dev requirements-installer; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --quiet --upgrade $$set.in --output-file $$set.txt || exit; \
+	done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(READY): requirements-dev.txt requirements-installer.txt pyproject.toml scripts/make-venv.sh
+	scripts/make-venv.sh $(VENV) $(PYTHON)
+	touch $@
