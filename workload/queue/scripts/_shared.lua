@@ -1,0 +1,96 @@
+-- Prepended to every script of this folder: the keys, and the few moves the scripts share.
+--
+-- KEYS (the same eleven for every script, in this order)
+--   WAITING     list    datasets, oldest first; a plain RPUSH enqueues
+--   PROCESSING  list    datasets claimed by a worker
+--   LEASES      zset    dataset -> deadline of its lease (ms, this server's clock)
+--   CLAIMS      hash    dataset -> fencing token of the worker that holds it
+--   ORDER       zset    dataset -> its place in the fold order, from first claim until finished
+--   STATE       hash    fence (counts claims; the first one gives a dataset its order),
+--                       head_checkpoint, head_dataset, head_date, halted_dataset, halted_reason
+--   COMMITS     list    one JSON envelope per committed dataset, in chain order
+--   DONE        hash    finished dataset -> token that committed it, 'refused' or 'skipped'
+--   DEAD        hash    refused or skipped dataset -> JSON {kind, reason, at_ms}
+--   TRIES       hash    attempts:<dataset>, crashes:<dataset> -> count, until finished
+--   EVENTS      stream  one entry whenever a waiting worker should look again
+local WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES, EVENTS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Wakes every worker that waits for its turn or for the others to finish. The first kind holds a
+-- lease, the second found nothing waiting: where neither is so, nobody listens.
+local function announce(what)
+  if redis.call('ZCARD', LEASES) == 0 and redis.call('LLEN', WAITING) > 0 then return end
+  redis.call('XADD', EVENTS, 'MAXLEN', '~', 64, '*', 'event', what)
+end
+
+-- Ends the claim on a dataset, whoever holds it.
+local function unclaim(dataset)
+  redis.call('HDEL', CLAIMS, dataset)
+  redis.call('ZREM', LEASES, dataset)
+  redis.call('LREM', PROCESSING, 1, dataset)
+end
+
+-- Returns a claimed dataset to the front of the waiting list, behind those that precede it.
+local function put_back(dataset)
+  unclaim(dataset)
+  local order = tonumber(redis.call('ZSCORE', ORDER, dataset))
+  local pivot = nil
+  if order then
+    local index = 0
+    while true do
+      local neighbour = redis.call('LINDEX', WAITING, index)
+      local place = neighbour and tonumber(redis.call('ZSCORE', ORDER, neighbour))
+      if not place or place > order then break end
+      pivot = neighbour
+      index = index + 1
+    end
+  end
+  if pivot then
+    redis.call('LINSERT', WAITING, 'AFTER', pivot, dataset)
+  else
+    redis.call('LPUSH', WAITING, dataset)
+  end
+end
+
+-- Failed attempts at a dataset and crashes of its workers, so far.
+local function tries_of(dataset)
+  local tries = redis.call('HMGET', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
+  return tonumber(tries[1] or 0), tonumber(tries[2] or 0)
+end
+
+local function forget_tries(dataset)
+  redis.call('HDEL', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
+end
+
+-- Takes a dataset out of the queue for good.
+local function finish(dataset, verdict)
+  unclaim(dataset)
+  redis.call('ZREM', ORDER, dataset)
+  redis.call('HSET', DONE, dataset, verdict)
+end
+
+local function bury(dataset, kind, reason)
+  forget_tries(dataset)
+  finish(dataset, kind)
+  redis.call('HSET', DEAD, dataset,
+    cjson.encode({ kind = kind, reason = reason, at_ms = now_ms() }))
+end
+
+-- Stops the chain at a dataset until an operator retries or skips it.
+local function halt(dataset, reason)
+  redis.call('HSET', STATE, 'halted_dataset', dataset, 'halted_reason', reason)
+end
+
+-- Counts a crash and returns the dataset to the queue; at the limit the chain halts.
+local function crash(dataset, limit)
+  put_back(dataset)
+  local crashes = redis.call('HINCRBY', TRIES, 'crashes:' .. dataset, 1)
+  if crashes >= limit then
+    halt(dataset, 'its worker died ' .. crashes .. ' times')
+  end
+end

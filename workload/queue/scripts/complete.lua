@@ -1,0 +1,29 @@
+-- Commits a folded dataset: the chain's head moves, the record is kept, the dataset is finished.
+--
+-- ARGV  1 dataset
+--       2 token
+--       3 base         checkpoint the fold started from, '' for the first of the chain
+--       4 checkpoint   checkpoint the fold produced
+--       5 date         the dataset's place on the time line
+--       6 record       JSON object of the worker's own making
+--
+-- Returns 'committed' (also when this token committed it before: the reply may have been lost),
+-- 'lost' (another worker holds or finished it), 'early' (an earlier dataset is unfinished),
+-- or 'stale' (the head is not `base`).
+local dataset, token, base, checkpoint, date, record =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if redis.call('HGET', CLAIMS, dataset) ~= token then
+  return redis.call('HGET', DONE, dataset) == token and 'committed' or 'lost'
+end
+if redis.call('ZRANGE', ORDER, 0, 0)[1] ~= dataset then return 'early' end
+if (redis.call('HGET', STATE, 'head_checkpoint') or '') ~= base then return 'stale' end
+
+local attempts, crashes = tries_of(dataset)
+if attempts + crashes > 0 then forget_tries(dataset) end
+local envelope = string.format('{"attempts":%d,"crashes":%d,"committed_ms":%d,"record":%s}',
+  attempts, crashes, now_ms(), record)
+redis.call('RPUSH', COMMITS, envelope)
+redis.call('HSET', STATE, 'head_checkpoint', checkpoint, 'head_dataset', dataset, 'head_date', date)
+finish(dataset, token)
+announce('committed')
+return 'committed'

@@ -1,0 +1,17 @@
+-- Extends the leases a worker holds.
+--
+-- ARGV  1 lease_ms   new length of the leases, from now
+--       2... dataset, token, dataset, token, ...
+--
+-- Returns the datasets whose token is no longer valid: their worker must stop working on them.
+local deadline = now_ms() + tonumber(ARGV[1])
+local lost = {}
+for index = 2, #ARGV, 2 do
+  local dataset, token = ARGV[index], ARGV[index + 1]
+  if redis.call('HGET', CLAIMS, dataset) == token then
+    redis.call('ZADD', LEASES, deadline, dataset)
+  else
+    table.insert(lost, dataset)
+  end
+end
+return lost

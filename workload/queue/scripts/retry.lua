@@ -1,0 +1,24 @@
+-- Lets a halted chain go on: the dataset it halted on is tried again from zero.
+--
+-- ARGV  dataset...   only these; none: whichever the chain halted on
+--
+-- Returns one verdict per dataset: 'retried', 'refused' (only a rebuild readmits it), 'skipped'
+-- (the same), or 'not halted'.
+local halted = redis.call('HGET', STATE, 'halted_dataset')
+local wanted = ARGV
+if #wanted == 0 then wanted = { halted or nil } end
+local verdicts = {}
+for _, dataset in ipairs(wanted) do
+  local finished = redis.call('HGET', DONE, dataset)
+  if dataset == halted then
+    redis.call('HDEL', STATE, 'halted_dataset', 'halted_reason')
+    forget_tries(dataset)
+    announce('retried')
+    table.insert(verdicts, 'retried')
+  elseif finished == 'refused' or finished == 'skipped' then
+    table.insert(verdicts, finished)
+  else
+    table.insert(verdicts, 'not halted')
+  end
+end
+return verdicts

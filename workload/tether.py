@@ -1,0 +1,33 @@
+"""Runs a command that must not outlive its starter: ``python -m workload.tether COMMAND...``.
+
+The command ends when standard input closes, which the kernel does even when the starter is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main() -> int:
+    """Returns the command's exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the starter's to handle
+    child = subprocess.Popen(  # noqa: S603 - the caller's own command
+        sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        child.terminate()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
