@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import datetime as dt
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workload.metrics import BINS
+from workload.report import text_entry, write_report
+from workload.report.page import page
+from workload.report.plots import date_ticks
+from workload.report.summary import pool_next_day, read_fold, trailing
+from workload.report.text import text_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = dt.datetime(2026, 11, 22, 18, 0, 0, tzinfo=dt.UTC)
+FIRST = dt.date(2018, 4, 1)
+HOSTILE = "datasets/training/<script>alert('x')\" onload=\"x\n$(reboot)\u202e.pkl"
+
+
+def scores(frauds: int = 80, rows: int = 9600) -> dict[str, Any]:
+    """Return a test in which half of the frauds have the highest scores and half the lowest."""
+    half = frauds // 2
+    return {
+        "rows": rows,
+        "frauds": frauds,
+        "alarms": half,
+        "threshold": 0.5,
+        "accuracy": (rows - (frauds - half)) / rows,
+        "majority_accuracy": (rows - frauds) / rows,
+        "average_precision": 0.5 if frauds else None,
+        "roc_auc": 0.9 if frauds else None,
+        "fraud_cards": frauds,
+        "card_precision_100": min(half, 100) / 100 if frauds else None,
+        "recall": half / frauds if frauds else None,
+        "precision": 1.0 if half else None,
+        "brier": 0.004,
+        "histogram": {
+            "genuine": [rows - frauds, *[0] * (BINS - 1)],
+            "fraud": [frauds - half, *[0] * (BINS - 2), half],
+        },
+    }
+
+
+def ledger(days: int, frauds: int = 80) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = []
+    for number in range(days):
+        name = str(FIRST + dt.timedelta(number))
+        records.append(
+            {
+                "order": number + 1,
+                "dataset": f"datasets/training/{name}.pkl",
+                "date": name,
+                "sha256": "ab" * 32,
+                "rows": 9600,
+                "frauds": frauds,
+                "base": f"{number - 1:064x}" if number else None,
+                "checkpoint": f"{number:064x}",
+                "checkpoint_file": f"model_cpt_{name}.pkl",
+                "label_lag_days": 8,
+                "metrics": {
+                    "training": scores(frauds),
+                    "next_day": scores(frauds) if number else None,
+                    "testing": scores(frauds),
+                    "testing_note": None,
+                },
+                "attempts": number % 3,
+                "crashes": number % 5,
+                "worker": "w",
+                "seconds": {"prepare": 0.01, "wait": 5.0, "fold": 0.02, "write": 0.01},
+                "started": 1522540831.2,
+                "committed": 1522540832.3,
+            }
+        )
+    return records
+
+
+class Tags(HTMLParser):
+    """Collects the elements of a page and checks that they are balanced."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+def test_an_entry_begins_with_the_lines_of_the_tutorial() -> None:
+    record = ledger(2)[1]
+    record["metrics"]["training"]["accuracy"] = 0.996
+    record["metrics"]["testing"]["accuracy"] = 0.995833333333
+    assert text_entry(record, generated=NOW).split("\n")[:7] == [
+        "*****************************************************",
+        "Report generated on: 2026-11-22 18:00:00",
+        "Training dataset: 2018-04-02.pkl",
+        "Model checkpoint: model_cpt_2018-04-02.pkl",
+        "---",
+        "Accuracy on training data: 0.996",
+        "Accuracy on testing data: 0.995833",
+    ]
+
+
+def test_accuracy_stands_next_to_the_accuracy_of_always_answering_genuine() -> None:
+    lines = text_entry(ledger(2)[1], generated=NOW).splitlines()
+    for title in ("Testing data:", "Next day"):
+        start = next(i for i, line in enumerate(lines) if line.startswith(title))
+        assert lines[start + 1] == "  Accuracy: 0.995833"
+        assert lines[start + 2] == "  Accuracy of always answering genuine: 0.991667"
+
+
+@pytest.mark.parametrize(("frauds", "claims"), [(49, False), (50, True)])
+def test_no_ranking_claim_is_made_with_fewer_than_50_frauds(frauds: int, claims: bool) -> None:
+    records = ledger(2, frauds)
+    text, html = text_report(records, [], generated=NOW), page(records, [], generated=NOW)
+    warned = f"No ranking claim is possible with {frauds} frauds (fewer than 50)" in text
+    assert warned is not claims
+    assert ("too few frauds to judge the ranking" in html) is not claims
+    assert ("by chance" in html) is claims
+
+
+def test_a_missing_value_says_why_it_is_missing() -> None:
+    first, second = ledger(2)
+    first["metrics"] |= {"testing": None, "testing_note": "no test dataset on the share"}
+    entry = text_entry(first, generated=NOW)
+    assert "Accuracy on testing data: n/a (no test dataset on the share)\n" in entry
+    assert ": n/a (the first dataset has no earlier checkpoint" in entry
+    second["metrics"]["next_day"] = None
+    assert ": n/a (not measured)\n" in text_entry(second, generated=NOW)
+    assert "no test dataset on the share" in page([first], [], generated=NOW)
+
+
+def test_the_summary_states_lag_optimism_and_every_dead_letter() -> None:
+    dead = [{"dataset": "a.pkl", "reason": "too old", "kind": "refused"}]
+    summary = text_report(ledger(4), dead, generated=NOW).split("*" * 53)[-1]
+    assert "Label lag of features: 8 days\n" in summary
+    assert "Tested on the next day, optimistic" in summary
+    assert "Next-day tests: 3 (rows: 28800, frauds: 240)\n" in summary
+    assert summary.endswith("Dead letters: 1\n  refused: a.pkl: too old\n")
+    assert text_report([], [], generated=NOW).endswith("Dead letters: none\n")
+
+
+def test_pooling_adds_up_the_next_day_tests_only() -> None:
+    pooled = pool_next_day([read_fold(record) for record in ledger(4)])
+    assert (pooled.days, pooled.rows, pooled.frauds) == (3, 28800, 240)
+    assert pooled.base_rate == pytest.approx(1 / 120)
+    assert (pooled.recall, pooled.precision) == (0.5, 1.0)
+    assert pooled.accuracy == pytest.approx(1 - 1 / 240)
+    assert pooled.majority_accuracy == pytest.approx(1 - 1 / 120)
+    assert (pooled.card_precision, pooled.card_precision_limit) == (0.4, 0.8)
+    assert pooled.average_precision == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_trailing_figure_pools_seven_calendar_days() -> None:
+    records = ledger(12)
+    del records[5]
+    days = {day: pooled.days for day, pooled in trailing([read_fold(r) for r in records])}
+    assert days[FIRST + dt.timedelta(1)] == 1
+    assert days[FIRST + dt.timedelta(7)] == 6
+    assert days[FIRST + dt.timedelta(11)] == 6
+    assert FIRST not in days
+
+
+def test_rows_per_second_leaves_out_the_wait_for_the_turn() -> None:
+    assert read_fold(ledger(1)[0]).rows_per_second == pytest.approx(9600 / 0.04)
+
+
+@pytest.mark.parametrize("days", [0, 1, 2, 4, 30])
+def test_a_page_is_well_formed_and_complete_for_any_number_of_days(days: int) -> None:
+    html = page(ledger(days), [], generated=NOW)
+    tags = Tags(html)
+    assert len(re.findall(r"<tr><th>\d{4}-\d\d-\d\d\.pkl</th>", html)) == days
+    plots = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    assert len(plots) == {0: 0, 1: 1, 2: 6, 4: 6, 30: 6}[days]
+    for svg in plots:
+        ET.fromstring(svg)  # noqa: S314 - our own text
+    for wrong in ("None<", "nan", "inf%", "$", "#0101", "#0404", "DejaVu"):
+        assert wrong not in html
+    repeated = Counter(attributes["id"] for _, attributes in tags.seen if "id" in attributes)
+    assert all(count == 1 for count in repeated.values())
+
+
+def test_a_page_needs_nothing_from_the_network_and_no_script() -> None:
+    html = page(ledger(30), [], generated=NOW)
+    tags = Tags(html)
+    assert not {"script", "link", "iframe", "img"} & {tag for tag, _ in tags.seen}
+    assert not re.search(r"https?:|//|@import|url\((?!#)", html)
+    for _, attributes in tags.seen:
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_plots_take_every_colour_from_the_style_sheet() -> None:
+    html = page(ledger(30), [], generated=NOW)
+    style, body = html.split("</style>")
+    assert "prefers-color-scheme: dark" in style
+    assert not re.search(r"#[0-9a-f]{6}\b", body)
+    used = set(re.findall(r"var\((--[a-z]+)\)", body)) - {"--key"}
+    light, dark = style.split("prefers-color-scheme: dark")
+    for variable in used:
+        assert f"{variable}:" in light
+        assert f"{variable}:" in dark
+
+
+def test_foreign_text_is_shown_and_never_interpreted() -> None:
+    record = ledger(2)[1]
+    record |= {"dataset": HOSTILE, "checkpoint_file": HOSTILE, "checkpoint": HOSTILE}
+    record["metrics"] |= {"testing": None, "testing_note": HOSTILE}
+    dead = [{"dataset": HOSTILE, "reason": HOSTILE, "kind": HOSTILE}]
+    tags = Tags(page([record], dead, generated=NOW))
+    assert "script" not in {tag for tag, _ in tags.seen}
+    assert not any("onload" in attributes for _, attributes in tags.seen)
+    assert tags.text.count("<script>alert(") >= 5
+    text = text_report([record], dead, generated=NOW)
+    assert (
+        len(text.splitlines())
+        == len(text_report([ledger(2)[1]], dead, generated=NOW).splitlines()) - 6
+    )
+    for output in (tags.text, text):
+        assert "\u202e" not in output
+        assert not re.search(r"^\$", output, flags=re.MULTILINE)
+    assert "echo '" in tags.text
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(sorted({*ledger(1)[0], *ledger(1)[0]["metrics"], *scores()})),
+                inner,
+                max_size=12,
+            )
+        ),
+        max_leaves=25,
+    ).filter(lambda value: isinstance(value, dict))
+)
+def test_a_strange_record_never_stops_the_report(record: dict[str, Any]) -> None:
+    assert text_report([record], [record], generated=NOW)
+    assert "</html>" in page([record], [record], generated=NOW)
+
+
+def test_metrics_that_are_undefined_everywhere_still_make_a_page() -> None:
+    records = ledger(9)
+    for record in records[1:]:
+        record["metrics"]["next_day"] = dict.fromkeys(scores()) | {"rows": 5, "frauds": 0}
+        record["seconds"] = {}
+    html = page(records, [], generated=NOW)
+    Tags(html)
+    assert "No curve: there are no frauds." in html
+
+
+def test_a_page_of_a_year_stays_below_500_kilobytes() -> None:
+    assert len(page(ledger(365), [], generated=NOW).encode()) < 500_000
+
+
+def test_the_same_ledger_gives_the_same_bytes_and_leaves_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "report.txt").write_text("old")
+    paths = write_report(ledger(9), [], tmp_path, generated=NOW)
+    before = [path.read_bytes() for path in paths]
+    assert write_report(ledger(9), [], tmp_path, generated=NOW) == paths
+    assert [path.read_bytes() for path in paths] == before
+    assert {path.name for path in tmp_path.iterdir()} == {"report.txt", "report.html"}
+    assert before[0].startswith(b"*****")
+
+
+def test_a_failed_write_keeps_the_old_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "report.txt").write_text("old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(ledger(1), [], tmp_path, generated=NOW)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_importing_the_report_loads_no_plotting_library() -> None:
+    code = "import sys, workload.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(st.dates(dt.date(1990, 1, 1), dt.date(2090, 1, 1)), st.integers(0, 9000))
+def test_date_ticks_are_few_ordered_and_within_the_days_shown(first: dt.date, span: int) -> None:
+    last = first + dt.timedelta(span)
+    ticks = date_ticks(first, last)
+    days = [day for day, _ in ticks]
+    assert 1 <= len(days) <= 8
+    assert days == sorted(set(days))
+    assert first <= days[0]
+    assert days[-1] <= last
+    years = [int(label.split("\n")[1]) if "\n" in label else None for _, label in ticks]
+    assert years[0] == days[0].year
+    assert [year for year in years if year] == sorted({day.year for day in days})

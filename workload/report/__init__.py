@@ -1,0 +1,60 @@
+"""The report of a run: `report.txt` and `report.html`, both projections of the ledger."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from workload.report.text import text_entry, text_report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+__all__ = ["text_entry", "write_report"]
+
+
+def write_report(
+    ledger: Sequence[Mapping[str, object]],
+    dead: Sequence[Mapping[str, object]],
+    output: Path,
+    *,
+    generated: datetime,
+) -> tuple[Path, Path]:
+    """Write `report.txt` and `report.html` into `output`, replacing older ones atomically.
+
+    The same arguments give the same bytes.
+
+    Args:
+        ledger: one record per committed dataset, in fold order.
+        dead: one mapping per dead letter: `dataset`, `reason` and `kind` ("refused" or
+            "skipped"). Names and reasons may hold any text; they are escaped.
+        output: an existing directory.
+        generated: time stated in the report.
+
+    Returns:
+        The paths of the text report and of the page.
+
+    Raises:
+        OSError: the directory is missing, full or not writable.
+    """
+    from workload.report.page import page  # noqa: PLC0415 - loads matplotlib
+
+    text, html = output / "report.txt", output / "report.html"
+    _replace(text, text_report(ledger, dead, generated=generated))
+    _replace(html, page(ledger, dead, generated=generated))
+    return text, html
+
+
+def _replace(path: Path, content: str) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
