@@ -1,0 +1,158 @@
+"""Invariants of the classifier on the columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import average_precision_score
+
+from workload import canonical
+from workload.datasets import Day
+from workload.features import COLUMNS, WIDTHS
+from workload.learner import LEARNING_RATE, PENALTY, WARM_UP_ROWS, Learner
+from workload.state import State
+
+RNG = np.random.default_rng(5)
+FIRST = np.cumsum([0, *WIDTHS.values()])[:-1]
+
+
+def make_columns(rows: int) -> Any:
+    return (FIRST + RNG.integers(0, list(WIDTHS.values()), (rows, len(WIDTHS)))).astype(np.int32)
+
+
+COLUMNS_OF_DAYS = [make_columns(300) for _ in range(6)]
+FRAUD_OF_DAYS = [columns[:, 0] < 3 for columns in COLUMNS_OF_DAYS]
+
+
+def stored(learner: Learner) -> Learner:
+    return Learner.from_arrays(canonical.decode(canonical.encode(learner.to_arrays())))
+
+
+def trained() -> Learner:
+    learner = Learner.untrained()
+    for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
+        learner = learner.fit(columns, fraud)
+    return learner
+
+
+def test_untrained_learner_is_undecided() -> None:
+    assert np.all(Learner.untrained().probability(make_columns(5)) == 0.5)
+
+
+def test_learner_stored_after_every_day_equals_the_one_never_stored() -> None:
+    kept = resumed = Learner.untrained()
+    for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
+        kept, resumed = kept.fit(columns, fraud), stored(resumed).fit(columns, fraud)
+        assert canonical.encode(kept.to_arrays()) == canonical.encode(resumed.to_arrays())
+        assert np.array_equal(kept.probability(columns), resumed.probability(columns))
+
+
+def test_learner_equals_one_classifier_fitted_day_by_day() -> None:
+    classifier = SGDClassifier(
+        loss="log_loss", learning_rate="constant", alpha=PENALTY, random_state=0
+    )
+    learner = Learner.untrained()
+    seen = 0
+    for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
+        one_hot = np.zeros((len(columns), COLUMNS))
+        np.put_along_axis(one_hot, columns.astype(np.int64), 1.0, axis=1)
+        rate = max(LEARNING_RATE, WARM_UP_ROWS / (WARM_UP_ROWS + seen))
+        classifier.set_params(eta0=rate)
+        classifier.partial_fit(csr_matrix(one_hot), fraud.astype(int), classes=[0, 1])
+        learner = learner.fit(columns, fraud)
+        seen += len(columns)
+        assert np.array_equal(classifier.coef_[0], learner.weights)
+        assert classifier.intercept_[0] == learner.intercept
+        expected = classifier.predict_proba(csr_matrix(one_hot))[:, 1]
+        np.testing.assert_allclose(learner.probability(columns), expected, rtol=1e-12)
+
+
+def test_fit_leaves_the_learner_it_starts_from_alone() -> None:
+    learner = trained()
+    before = canonical.encode(learner.to_arrays())
+    learner.fit(COLUMNS_OF_DAYS[0], FRAUD_OF_DAYS[0])
+    assert canonical.encode(learner.to_arrays()) == before
+
+
+@pytest.mark.parametrize("label", [False, True])
+@pytest.mark.parametrize("rows", [1, 50])
+def test_days_of_one_class_are_learned(rows: int, label: bool) -> None:
+    columns = make_columns(rows)
+    for start in (Learner.untrained(), trained()):
+        before, after = start.probability(columns), start.fit(columns, np.full(rows, label))
+        moved = after.probability(columns) - before
+        assert np.all(moved > 0) if label else np.all(moved < 0)
+
+
+def test_probability_does_not_depend_on_the_other_rows_or_the_memory_layout() -> None:
+    learner, columns = trained(), make_columns(101)
+    whole = learner.probability(columns)
+    assert np.array_equal(learner.probability(np.asfortranarray(columns)), whole)
+    alone = [learner.probability(columns[row : row + 1])[0] for row in range(101)]
+    assert np.array_equal(alone, whole)
+    assert whole.min() >= 0
+    assert whole.max() <= 1
+
+
+def test_fit_does_not_depend_on_the_memory_layout() -> None:
+    columns, fraud = COLUMNS_OF_DAYS[0], FRAUD_OF_DAYS[0]
+    one, other = trained().fit(columns, fraud), trained().fit(np.asfortranarray(columns), fraud)
+    assert np.array_equal(one.weights, other.weights)
+
+
+def test_what_can_be_learned_is_and_shuffled_labels_are_not() -> None:
+    test = make_columns(2000)
+    fraud = test[:, 0] < 3
+    assert average_precision_score(fraud, trained().probability(test)) > 0.95
+    shuffled = Learner.untrained()
+    for columns, labels in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
+        shuffled = shuffled.fit(columns, RNG.permutation(labels))
+    assert average_precision_score(fraud, shuffled.probability(test)) < 2 * fraud.mean()
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_shuffled_labels_cannot_be_predicted_and_real_ones_can(*, shuffled: bool) -> None:
+    rng = np.random.default_rng(1)
+    number_of = np.arange(300)
+    state, learner = State.empty(), Learner.untrained()
+    scores, labels = [], []
+    for number in range(40):
+        terminal, customer = rng.integers(0, 15, 300), rng.integers(0, 40, 300)
+        amount = np.round(rng.gamma(4.0, 5.0 + customer % 7), 2)
+        fraud = ((terminal + number // 9) % 6 == 0) | (amount > 60)
+        day = Day(
+            date=dt.date(2018, 4, 1) + dt.timedelta(number),
+            transaction=number_of,
+            second=(number_of * 200).astype(np.int32),
+            customer=customer,
+            terminal=terminal,
+            amount=amount,
+            scenario=(rng.permutation(fraud) if shuffled else fraud).astype(np.int8),
+            sha256="",
+        )
+        state = state.advance(day.date)
+        columns = state.columns(day)
+        if number >= 20:
+            scores.append(learner.probability(columns))
+            labels.append(day.fraud)
+        learner, state = learner.fit(columns, day.fraud), state.absorb(day)
+    fraud = np.concatenate(labels)
+    gain = average_precision_score(fraud, np.concatenate(scores)) / fraud.mean()
+    assert (gain < 1.25) if shuffled else (gain > 2)
+
+
+def test_weights_of_other_columns_are_refused() -> None:
+    arrays: Any = trained().to_arrays()
+    arrays["weights"] = arrays["weights"][:-1]
+    with pytest.raises(ValueError, match=f"this version has {COLUMNS}"):
+        Learner.from_arrays(arrays)
+
+
+def test_arrays_hold_nothing_of_scikit_learn() -> None:
+    arrays = trained().to_arrays()
+    assert {type(value) for value in arrays.values()} == {np.ndarray, float, int}
