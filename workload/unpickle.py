@@ -497,9 +497,7 @@ def _reconstructed(node: Call) -> NDArray[Any]:
 
 
 def _from_buffer(node: Call) -> NDArray[Any]:
-    raw, kind, shape, order, *axes = node.arguments
-    if order == "K":
-        return _array(raw, kind, shape, "C").transpose(axes[0])
+    raw, kind, shape, order, *_ = node.arguments
     return _array(raw, kind, shape, order)
 
 

@@ -424,6 +424,15 @@ def test_a_missing_value_is_refused_with_its_row(tmp_path: Path, suffix: str) ->
     )
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".csv.gz"])
+@pytest.mark.parametrize("name", ["CUSTOMER_ID", "TX_AMOUNT", "TX_FRAUD_SCENARIO"])
+def test_a_missing_number_is_refused_with_its_row(tmp_path: Path, suffix: str, name: str) -> None:
+    rows = frame().astype({name: "Int64" if name != "TX_AMOUNT" else "Float64"})
+    rows.loc[2, name] = pd.NA
+    told = refusal(tmp_path, encode(rows, suffix), suffix)
+    assert told == f"column {name}, row 2: the value is missing"
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_all_rows_are_of_one_day(tmp_path: Path, suffix: str) -> None:
     rows = frame()

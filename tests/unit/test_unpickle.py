@@ -213,6 +213,15 @@ def test_every_layout_pandas_writes_is_read(
         check(data)
 
 
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("dtype", ["int64", object])
+def test_blocks_in_column_order_are_read(dtype: Any, protocol: int) -> None:
+    rows = pd.DataFrame(np.arange(10).reshape(5, 2).astype(dtype), columns=["a", "b"])
+    frame = load_frame(pickle.dumps(rows, protocol=protocol))
+    assert frame.column("a").tolist() == [0, 2, 4, 6, 8]
+    assert frame.column("b").tolist() == [1, 3, 5, 7, 9]
+
+
 def test_columns_nobody_asks_for_may_be_of_any_type_pandas_has() -> None:
     extra = FRAME.assign(
         text=["a", "b", "", "d", "e"],

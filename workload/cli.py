@@ -1,0 +1,442 @@
+"""The command line. Heavy modules are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 - typer reads annotations
+import json
+import logging
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workload import __version__
+from workload.errors import ExitCode, UsageError, WorkloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workload.queue import Queue
+    from workload.settings import Settings
+
+app = typer.Typer(
+    name="workload",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue_app = typer.Typer()
+app.add_typer(queue_app, name="queue")
+
+
+class FileFormat(StrEnum):
+    """Formats the simulator writes."""
+
+    pkl = "pkl"
+    parquet = "parquet"
+
+
+def run() -> int:
+    """Runs a command; errors become one line on standard error, unless ``--debug``."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        code = app(arguments, prog_name="workload", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:
+        if debug:
+            raise
+        message, code = _explain(error)
+        print("workload: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201
+        return code
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _explain(error: Exception) -> tuple[str, ExitCode]:
+    """One line for the user, and the exit code."""
+    match error:
+        case WorkloadError():
+            return str(error), error.exit_code
+        case typer.Abort():
+            return "stopped", ExitCode.HANDED_BACK
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            hint = f" (try `{context.command_path} --help`)" if context else ""
+            return error.format_message() + hint, ExitCode.USAGE
+        case OSError(errno=int(number)):
+            return f"{error.filename or 'system'}: {os.strerror(number).lower()}", ExitCode.FAILED
+        case _:
+            defect = f"{type(error).__name__}: {error} (a defect; --debug shows where)"
+            return defect, ExitCode.FAILED
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - taken out of the arguments by run()
+        bool, typer.Option("--debug", help="Show tracebacks instead of one-line errors.")
+    ] = False,
+) -> None:
+    """Batch machine learning from a Redis queue: reads, learns and reports daily datasets.
+
+    Exit codes: 0 done; 1 failed, worth retrying; 2 bad usage or configuration; 3 drained with dead
+    letters, or halted; 75 handed back on SIGTERM.
+    """
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(epilog="Example: `workload simulate --out data --days 30`")
+def simulate(
+    out: Annotated[Path, typer.Option(help="Directory to write training/ and testing/ into.")],
+    days: Annotated[int, typer.Option(help="Training days; the day after is for testing.", min=1)],
+    start: Annotated[
+        dt.datetime, typer.Option(help="First day.", formats=["%Y-%m-%d"])
+    ] = "2018-04-01",  # type: ignore[assignment]
+    seed: Annotated[
+        int, typer.Option(help="World to draw from; same seed, same files.", min=0)
+    ] = 0,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Format of the files.")
+    ] = FileFormat.pkl,
+) -> None:
+    """Simulate daily card transactions with known frauds."""
+    from workload.display import counting  # noqa: PLC0415
+    from workload.simulator import simulate as write_days  # noqa: PLC0415
+
+    rows = 0
+    with counting("Simulating", days + 1) as advance:
+
+        def on_day(path: Path, count: int) -> None:
+            nonlocal rows
+            rows += count
+            advance(f"{path.parent.name}/{path.name}")
+
+        write_days(
+            out,
+            days=days,
+            start=start.date(),
+            seed=seed,
+            file_format=file_format.value,
+            on_day=on_day,
+        )
+    typer.echo(f"{days} training days and 1 testing day, {rows:,} transactions: {out}")
+
+
+@app.command(
+    "run",
+    epilog="Example: `workload run --share share --days 30 --workers 2`, "
+    "or with your own files: `workload run --share share --datasets data`",
+)
+def run_batch(
+    share: Annotated[Path, typer.Option(help="Directory for datasets, queue and results.")],
+    datasets: Annotated[
+        Path | None,
+        typer.Option(help="Directory with training/ and testing/ to copy to the share."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Simulate so many days instead.", min=1, max=10_000)
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 2,
+    seed: Annotated[int, typer.Option(help="World to simulate.", min=0)] = 0,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Format of simulated files.")
+    ] = FileFormat.pkl,
+    label: Annotated[
+        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
+    ] = "TX_FRAUD_SCENARIO",
+) -> int:
+    """Run the whole batch on this machine: transfer, queue, workers, report.
+
+    Without --datasets and --days it goes on with what is on the share. Interrupt it any time: the
+    same command resumes. Exits with 0 only when every dataset is committed.
+    """
+    from workload.run import run_locally  # noqa: PLC0415
+
+    if datasets is not None and days is not None:
+        raise UsageError("--datasets and --days: give one of them, not both")
+    return run_locally(
+        share,
+        datasets=datasets,
+        days=days,
+        workers=workers,
+        seed=seed,
+        file_format=file_format.value,
+        label=label,
+    )
+
+
+@app.command(
+    epilog="Example: `WORKLOAD_SHARE=share WORKLOAD_REDIS_URL=redis://localhost workload work`"
+)
+def work(
+    *,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> int:
+    """Work as one worker of the Job until the queue is drained.
+
+    Settings come from the environment: WORKLOAD_SHARE, WORKLOAD_REDIS_URL, REDIS_PASSWORD and
+    others (docs/settings.md).
+    """
+    settings = _settings()
+    _log_to_stdout()
+    if until_stdin_closes:
+        _end_with_stdin()
+    from workload.worker import work as work_as_worker  # noqa: PLC0415
+
+    return work_as_worker(settings)
+
+
+@app.command(epilog="Example: `workload report --share share`")
+def report(
+    share: Annotated[Path, typer.Option(help="Share with output/ledger.jsonl.")],
+) -> None:
+    """Write report.txt and report.html again from the ledger."""
+    from workload.reporting import rewrite_report  # noqa: PLC0415
+
+    for path in rewrite_report(share):
+        typer.echo(path)
+
+
+@app.command(
+    epilog="Example: `workload score --checkpoint share/output/model_cpt_2018-04-30.pkl "
+    "--dataset share/datasets/testing/test_dataset.pkl --out scores.csv`"
+)
+def score(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint file.")],
+    dataset: Annotated[Path, typer.Option(help="Day file to score; labels are not needed.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv or .parquet.")],
+) -> None:
+    """Write the fraud probability of each transaction of a day."""
+    from workload.score import score as write_scores  # noqa: PLC0415
+
+    rows = write_scores(checkpoint, dataset, out)
+    typer.echo(f"{rows:,} transactions scored: {out}")
+
+
+ShareOption = Annotated[
+    Path | None,
+    typer.Option(help="Share of a local run; without it, the Redis of WORKLOAD_REDIS_URL."),
+]
+
+
+@queue_app.callback(invoke_without_command=True)
+def queue_main(context: typer.Context) -> None:
+    """The operator's side of the queue."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@queue_app.command("push", epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
+def queue_push(
+    paths: Annotated[list[str], typer.Argument(help="Datasets, as paths below the share.")],
+    share: ShareOption = None,
+) -> None:
+    """Enqueue datasets, oldest first; those already known are skipped."""
+    with _queue(share) as (queue, _):
+        length, verdicts = queue.push(paths)
+    for path in paths:
+        verdict = verdicts[path]
+        typer.echo(path if verdict == "pushed" else f"{path} (not pushed: {_why(verdict)})")
+    typer.echo(f"Queue length: {length}")
+
+
+@queue_app.command("status", epilog="Example: `workload queue status --json`")
+def queue_status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    share: ShareOption = None,
+) -> int:
+    """Show what waits, what is in work, and where the chain is."""
+    with _queue(share) as (queue, _):
+        status = queue.status()
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "waiting": status.waiting,
+                    "committed": status.committed,
+                    "processing": [
+                        {
+                            "dataset": claim.dataset,
+                            "session": claim.session,
+                            "lease_seconds": round(claim.lease_seconds, 3),
+                            "crashes": claim.crashes,
+                        }
+                        for claim in status.claims
+                    ],
+                    "dead": [
+                        {"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}
+                        for letter in status.dead
+                    ],
+                    "head": {
+                        "dataset": status.head.dataset,
+                        "date": status.head.date,
+                        "checkpoint": status.head.checkpoint,
+                    },
+                    "halted": {
+                        "dataset": status.halted.dataset,
+                        "reason": status.halted.reason,
+                    }
+                    if status.halted
+                    else None,
+                }
+            )
+        )
+    else:
+        typer.echo(f"waiting     {status.waiting}")
+        typer.echo(f"processing  {len(status.claims)}")
+        for claim in status.claims:
+            typer.echo(
+                f"  {claim.dataset}  worker {claim.session or 'foreign'}  lease ends in "
+                f"{claim.lease_seconds:.0f} s"
+            )
+        typer.echo(f"committed   {status.committed}")
+        typer.echo(f"dead        {len(status.dead)}")
+        typer.echo(f"head        {status.head.dataset or 'none'}")
+        if status.halted:
+            typer.echo(f"HALTED      {status.halted.dataset}: {status.halted.reason}")
+    return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
+
+
+@queue_app.command("dead", epilog="Example: `workload queue dead`")
+def queue_dead(share: ShareOption = None) -> None:
+    """List the dead letters: datasets refused for their content, or skipped by hand."""
+    with _queue(share) as (queue, _):
+        dead = queue.status().dead
+    for letter in dead:
+        typer.echo(f"{letter.dataset}: {letter.kind}: {letter.reason}")
+    if not dead:
+        typer.echo("no dead letters")
+
+
+@queue_app.command("retry", epilog="Example: `workload queue retry`")
+def queue_retry(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Datasets; none: the one the chain halted on.")
+    ] = None,
+    share: ShareOption = None,
+) -> int:
+    """Let a halted chain try its dataset again."""
+    with _queue(share) as (queue, _):
+        verdicts = queue.retry(paths or [])
+    if not verdicts:
+        typer.echo("the chain is not halted")
+    for path, verdict in verdicts.items():
+        reason = {"retried": "will be tried again", "not halted": "the chain is not halted on it"}
+        typer.echo(f"{path}: {reason.get(verdict, _why(verdict))}")
+    return (
+        ExitCode.DONE
+        if all(verdict == "retried" for verdict in verdicts.values())
+        else ExitCode.INCOMPLETE
+    )
+
+
+@queue_app.command("skip", epilog="Example: `workload queue skip datasets/training/2018-04-02.pkl`")
+def queue_skip(
+    path: Annotated[str, typer.Argument(help="Dataset to leave out of the chain.")],
+    share: ShareOption = None,
+) -> None:
+    """Leave an unfinished dataset out, so that the chain goes on without it."""
+    with _queue(share) as (queue, _):
+        if not queue.skip(path, "skipped by an operator"):
+            raise UsageError(
+                f"{path}: neither waiting nor in work; `workload queue status` shows both"
+            )
+    typer.echo(f"{path}: skipped; `workload queue rebuild` readmits it")
+
+
+@queue_app.command("rebuild", epilog="Example: `workload queue rebuild`")
+def queue_rebuild(
+    share: ShareOption = None,
+    label: Annotated[str | None, typer.Option(help="Label column; default WORKLOAD_LABEL.")] = None,
+) -> None:
+    """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
+
+    For a Redis that lost everything, a repaired dataset, or one that came late. Workers at work
+    start over with what is left.
+    """
+    from workload.display import counting  # noqa: PLC0415
+    from workload.reconcile import rebuild  # noqa: PLC0415
+    from workload.share import Share  # noqa: PLC0415
+
+    with _queue(share) as (queue, settings):
+        store = Share(settings.share, settings.visibility_seconds)
+        store.check()
+        with counting("Reading", None) as advance:
+            rebuilt = rebuild(queue, store, label or settings.label, advance)
+    typer.echo(
+        f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
+        f"refused {len(rebuilt.refused)}"
+    )
+    for letter in rebuilt.refused:
+        typer.echo(f"{letter.dataset}: refused: {letter.reason}")
+
+
+@contextmanager
+def _queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
+    """A session with the configured queue, or with that of a local share."""
+    from workload.local import reach  # noqa: PLC0415
+    from workload.queue import Queue, connect  # noqa: PLC0415
+    from workload.queue.connection import Patience  # noqa: PLC0415
+
+    if share is not None:
+        with reach(share) as url:
+            os.environ.update(WORKLOAD_SHARE=str(share.resolve()), WORKLOAD_REDIS_URL=url)
+            os.environ.pop("REDIS_PASSWORD", None)
+            settings = _settings()
+            yield Queue(connect(url), settings.limits, Patience(5.0)), settings
+        return
+    settings = _settings()
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    queue = Queue(connect(settings.redis_url, password), settings.limits, Patience(5.0))
+    queue.check()
+    yield queue, settings
+
+
+def _settings() -> Settings:
+    from workload.settings import Settings  # noqa: PLC0415
+
+    return Settings.load()
+
+
+def _log_to_stdout() -> None:
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True
+    )
+
+
+def _end_with_stdin() -> None:
+    """Sends this process SIGTERM when standard input closes: its starter is gone."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), 15)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _why(verdict: str) -> str:
+    return {
+        "waiting": "it waits already",
+        "processing": "it is in work",
+        "committed": "it is learned already",
+        "refused": "it was refused; `workload queue rebuild` readmits it when it is repaired",
+        "skipped": "it was skipped; `workload queue rebuild` readmits it",
+    }[verdict]

@@ -1,0 +1,76 @@
+"""Progress: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from workload.supervisor import RunProgress
+
+
+@contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """Counts things done; yields the function to call with the name of each."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[name]}"),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=total, name="")
+        yield lambda name: progress.update(task, advance=1, name=name)
+
+
+class RunDisplay:
+    """The live line of ``workload run``: datasets, rows a second, precision, attempts, dead."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal
+        self._progress = Progress(
+            TextColumn("[bold]learned[/]"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task = self._progress.add_task("run", total=None, figures="starting workers")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """Shows one line that stays."""
+        self._console.print(text, markup=False)
+
+    def update(self, progress: RunProgress) -> None:
+        """Shows how far the batch is."""
+        precision = progress.average_precision
+        figures = (
+            f"{progress.rows_per_second:,.0f} rows/s  "
+            f"AP {'n/a' if precision is None else f'{precision:.3f}'}  "
+            f"retries {progress.attempts}  dead {progress.dead}"
+        )
+        self._progress.update(
+            self._task,
+            total=progress.datasets,
+            completed=progress.committed + progress.dead,
+            figures=figures,
+        )

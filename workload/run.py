@@ -1,0 +1,138 @@
+"""What ``workload run`` does, from files to the closing summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workload import local
+from workload.display import RunDisplay, counting
+from workload.reconcile import training_datasets
+from workload.reporting import refresh_report
+from workload.supervisor import Outcome, Supervisor, local_share
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workload.errors import ExitCode
+    from workload.share import Share
+
+SIMULATED_DAYS = 30
+"""Days simulated when neither datasets nor a number of days is given for an empty share."""
+
+
+def run_locally(
+    root: Path,
+    *,
+    datasets: Path | None,
+    days: int | None,
+    workers: int,
+    seed: int,
+    file_format: str,
+    label: str,
+) -> ExitCode:
+    """Runs the batch on the share ``root`` and prints what came of it.
+
+    Raises:
+        WorkloadError: it could not run to its end; the work done is kept.
+    """
+    share = local_share(root)
+    with local.serve(share.root) as server:
+        share.check()
+        if datasets is not None:
+            _transfer(share, datasets)
+        elif days is not None or not training_datasets(share.root):
+            _simulate(share, days or SIMULATED_DAYS, seed, file_format)
+        with RunDisplay() as display:
+            outcome = Supervisor(share, workers, display, label, server).run()
+    if outcome.ledger:
+        refresh_report(share, outcome.ledger, outcome.status.dead)
+    _summarize(root, outcome)
+    return outcome.exit_code
+
+
+def _transfer(share: Share, datasets: Path) -> None:
+    from workload.transfer import transfer  # noqa: PLC0415
+
+    with counting("Transferring", None) as advance:
+        done = transfer(datasets, share.root, advance)
+    print(  # noqa: T201
+        f"Transferred {len(done.copied)} files from {datasets}, {len(done.present)} were there"
+    )
+
+
+def _simulate(share: Share, days: int, seed: int, file_format: str) -> None:
+    from workload.simulator import simulate  # noqa: PLC0415
+
+    with counting("Simulating", days + 1) as advance:
+        simulate(
+            share.root / "datasets",
+            days=days,
+            seed=seed,
+            file_format=file_format,
+            on_day=lambda path, _: advance(path.name),
+        )
+    print(f"Simulated {days} days of card transactions (seed {seed})")  # noqa: T201
+
+
+def _summarize(root: Path, outcome: Outcome) -> None:
+    """Prints what was learned, where the report is, and what to do next."""
+    lines = outcome.ledger
+    learned = lines[len(lines) - outcome.learned :]
+    rows = sum(line["rows"] for line in learned)
+    output = root / "output"
+    out = [""]
+    if learned:
+        out.append(
+            f"Learned {len(learned)} days, {rows:,} transactions, in {outcome.seconds:.1f} s "
+            f"({learned[0]['date']} to {learned[-1]['date']})"
+        )
+    else:
+        out.append("Nothing new to learn")
+    if lines:
+        out.append(_quality(lines[-1]))
+    crashes = sum(line["crashes"] for line in learned)
+    attempts = sum(line["attempts"] for line in learned)
+    if outcome.replaced or crashes or attempts:
+        out.append(
+            f"Workers replaced: {outcome.replaced}; datasets taken over from a dead worker: "
+            f"{crashes}; failed attempts: {attempts}; nothing was lost"
+        )
+    out += [f"Refused: {letter.dataset}: {letter.reason}" for letter in outcome.status.refused]
+    if outcome.status.halted:
+        halted = outcome.status.halted
+        out.append(f"Halted at {halted.dataset}: {halted.reason}")
+        out.append(f"Next: workload queue retry --share {root}  (or: queue skip {halted.dataset})")
+    elif outcome.status.refused:
+        out.append(f"Next: repair the files, then workload queue rebuild --share {root}")
+    if lines:
+        out.append(f"Report: {output / 'report.html'}")
+        out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
+        if not outcome.status.refused and not outcome.status.halted:
+            out.append(
+                f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "
+                "--dataset FILE --out scores.csv"
+            )
+    print("\n".join(out))  # noqa: T201
+
+
+def _quality(line: dict[str, object]) -> str:
+    metrics = line["metrics"]
+    assert isinstance(metrics, dict)  # noqa: S101 - a ledger line's own shape
+    for name, what in (
+        ("testing", "Tested on the testing day"),
+        ("next_day", "Tested one day ahead"),
+    ):
+        figures = metrics[name]
+        if figures:
+            return (
+                f"{what}: average precision {_figure(figures['average_precision'])} "
+                f"(chance {_figure(figures['frauds'] / figures['rows'])}), accuracy "
+                f"{_figure(figures['accuracy'], 5)} against "
+                f"{_figure(figures['majority_accuracy'], 5)} for always answering genuine; "
+                f"{figures['frauds']} frauds"
+            )
+    return "Not tested: there is no testing day and only one day was learned"
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,90 @@
+"""The tutorial's trainer class on the streaming learner: one day at a time, for notebooks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workload.chain import Model, TestSet, fold
+from workload.checkpoints import checkpoint_name
+from workload.datasets import read_day
+from workload.errors import UsageError
+from workload.report import text_entry
+from workload.share import write_atomic
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class FraudDetectionModelTrainer:
+    """Trains on one day's dataset, starting from the previous day's checkpoint.
+
+    Args:
+        train_dataset_path: day file to learn; its name carries no meaning here.
+        test_dataset_path: day file to test on; a later day than the training day.
+        label: label column, 0 genuine and above 0 fraud, such as ``TX_FRAUD_SCENARIO``.
+        checkpoint_path: checkpoint to start from; None starts untrained.
+
+    Raises:
+        UsageError: the checkpoint can't be used.
+    """
+
+    def __init__(
+        self,
+        train_dataset_path: str | PathLike[str],
+        test_dataset_path: str | PathLike[str],
+        label: str,
+        checkpoint_path: str | PathLike[str] | None = None,
+    ) -> None:
+        self._train_dataset_path = Path(train_dataset_path)
+        self._test_dataset_path = Path(test_dataset_path)
+        self._label = label
+        self._trained: Model | None = None
+        self._base = Model.untrained()
+        if checkpoint_path is not None:
+            path = Path(checkpoint_path)
+            try:
+                self._base = Model.from_bytes(path.read_bytes(), str(path))
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{path}: no usable checkpoint ({error})") from error
+
+    def get_model(self) -> Model:
+        """The trained model, or the one training starts from."""
+        return self._trained or self._base
+
+    def train_and_save(self, output_dir: str | PathLike[str]) -> str:
+        """Trains on the day, writes ``model_cpt_<dataset stem>.pkl`` and returns its path.
+
+        Args:
+            output_dir: created when it is not there.
+
+        Raises:
+            DatasetRefused: a dataset is malformed, or not after the checkpoint's last day.
+            OSError: a file can't be read or written.
+        """
+        day = read_day(self._train_dataset_path, label=self._label)
+        test_day = read_day(self._test_dataset_path, label=self._label)
+        self._trained, content = fold(
+            self._base,
+            self._train_dataset_path.name,
+            day,
+            label=self._label,
+            testing=TestSet(self._test_dataset_path.name, test_day),
+        )
+        path = Path(output_dir) / checkpoint_name(self._train_dataset_path.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+        return str(path)
+
+    def generate_report(self, report_path: str | PathLike[str]) -> None:
+        """Appends the entry of the day just trained to a text report.
+
+        Raises:
+            UsageError: nothing was trained yet.
+        """
+        if self._trained is None:
+            raise UsageError("generate_report: call train_and_save first, it makes the figures")
+        entry = text_entry(self._trained.record, generated=datetime.now(UTC))
+        with Path(report_path).open("a", encoding="utf-8") as report:
+            report.write(entry)

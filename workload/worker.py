@@ -1,0 +1,328 @@
+"""One worker: claim, prepare, wait for the turn, fold, write, commit, publish; until drained.
+
+Everything a worker does before its commit can be thrown away, and everything after it can be done
+again by anyone. Whatever kills it, the next claim of the same dataset starts from the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workload.chain import Model, TestSet, fold
+from workload.checkpoints import CheckpointStore
+from workload.datasets import SUFFIXES, name_date, read_day
+from workload.errors import (
+    ChainHalted,
+    DatasetFailed,
+    DatasetRefused,
+    ExitCode,
+    LeaseLost,
+    QueueUnavailable,
+    WorkloadError,
+)
+from workload.ledger import Projector
+from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
+from workload.queue.connection import Patience
+from workload.reconcile import reconcile
+from workload.renewal import LeaseKeeper
+from workload.reporting import refresh_report
+from workload.share import TESTING, Share
+from workload.signals import Termination
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workload.datasets import Day
+    from workload.queue import Head, Lease
+    from workload.settings import Settings
+
+log = logging.getLogger("workload")
+
+_LOOK_AGAIN_SECONDS = 1.0
+"""How often a worker with nothing to do looks for datasets pushed while others still work."""
+
+_LONGEST_BACKOFF_SECONDS = 10.0
+
+
+def work(settings: Settings) -> ExitCode:
+    """Works until the queue is drained; returns the exit code of the command.
+
+    Raises:
+        WorkloadError: something only an operator can mend; all claimed datasets are handed back.
+        SystemExit: with 75, after SIGTERM or SIGINT.
+    """
+    termination = Termination()
+    termination.install()
+    queue = Queue(
+        connect(
+            settings.redis_url,
+            settings.redis_password.get_secret_value() if settings.redis_password else None,
+        ),
+        settings.limits,
+        Patience(settings.redis_wait_seconds, termination.pause, _log_absence),
+    )
+    share = Share(settings.share, settings.visibility_seconds, termination.pause)
+    log.info("Worker with sessionID: %s", queue.session)
+    share.check()
+    queue.check()
+    if restored := reconcile(queue, share):
+        log.info("Redis had lost commits, restored from the ledger: commits=%d", restored)
+    with LeaseKeeper(settings, queue.session) as keeper:
+        worker = Worker(settings, queue, share, keeper, termination)
+        try:
+            return worker.run()
+        except BaseException:
+            worker.leave()
+            raise
+
+
+@dataclass(slots=True)
+class Worker:
+    """The loop of one worker; all its dependencies are given."""
+
+    settings: Settings
+    queue: Queue
+    share: Share
+    keeper: LeaseKeeper
+    termination: Termination
+    _model: Model | None = None
+    _testing: tuple[object, TestSet] | None = None
+    _projector: Projector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._projector = Projector(self.share, self.queue)
+
+    def run(self) -> ExitCode:
+        """Works until the queue is drained or halted."""
+        log.info("Initial queue state: empty=%s", self.queue.status().drained)
+        waiting_since = time.monotonic()
+        while True:
+            match self._claim():
+                case Claimed(lease, turn):
+                    self._process(lease, turn)
+                case Turn():
+                    pass  # only a holder is told so
+                case Wait() as wait:
+                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+                case Empty(processing=0, filled=True):
+                    return self._finish()
+                case Empty(processing=0):
+                    waited = time.monotonic() - waiting_since
+                    self._wait_for_first(self.settings.first_dataset_wait_seconds - waited)
+                case Empty(wait=wait):
+                    self._projector.project()
+                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+                case Halted(dataset, reason):
+                    log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
+                    self._projector.project()
+                    return ExitCode.INCOMPLETE
+
+    def leave(self) -> None:
+        """Hands back what this session holds and publishes what is committed.
+
+        If Redis is away, the leases expire by themselves and another worker publishes.
+        """
+        self.queue.close()
+        self.queue.patience = Patience(0.0)
+        with suppress(WorkloadError, OSError):
+            for dataset in self.queue.hand_back():
+                log.info("Handed back: dataset=%s", dataset)
+            self._projector.project()
+
+    def _claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
+        """Claims and, before a signal can end the process, has the lease renewed."""
+        with self.termination.deferred():
+            answer = self.queue.claim(holding)
+            if isinstance(answer, Claimed):
+                self.keeper.hold(answer.lease)
+        return answer
+
+    def _process(self, lease: Lease, turn: Turn | None) -> None:
+        """Takes one claimed dataset to its end: committed, refused, failed or lost."""
+        log.info("Processing dataset: %s", lease.dataset)
+        started, clock = time.time(), _Clock()
+        try:
+            day = self._prepare(lease)
+            clock.lap("prepare")
+            head = turn.head if turn else self._wait_for_turn(lease)
+            clock.lap("wait")
+            self._fold_and_commit(lease, head, day, clock, started)
+        except DatasetRefused as error:
+            log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
+            with suppress(LeaseLost):
+                self.queue.refuse(lease, str(error))
+        except (DatasetFailed, OSError, MemoryError) as error:
+            self._fail(lease, f"{type(error).__name__}: {error}")
+        except LeaseLost as error:
+            log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
+            self._model = None
+            self._projector.forget()
+        finally:
+            self.keeper.drop(lease)
+
+    def _prepare(self, lease: Lease) -> Day:
+        """Reads and checks the dataset: all that needs no turn."""
+        path = self.share.dataset_path(lease.dataset)
+        date = name_date(lease.dataset)
+        day = self.share.when_visible(
+            lease.dataset, lambda: read_day(path, label=self.settings.label, date=date)
+        )
+        self.keeper.check(lease)
+        return day
+
+    def _wait_for_turn(self, lease: Lease) -> Head:
+        """Waits until every earlier dataset is finished; works on one that was given up."""
+        while True:
+            self.keeper.check(lease)
+            match self._claim(holding=lease):
+                case Turn(head):
+                    return head
+                case Claimed(earlier, turn):
+                    self._process(earlier, turn)
+                case Wait() as wait:
+                    self.queue.wait_for_event(wait, self.settings.renew_seconds)
+                case Empty():
+                    pass  # only a worker that holds nothing is told so
+                case Halted(dataset, reason):
+                    raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
+
+    def _fold_and_commit(
+        self, lease: Lease, head: Head, day: Day, clock: _Clock, started: float
+    ) -> None:
+        base = self._base(head)
+        testing, untested = self._testing_set(base)
+        self.keeper.check(lease)
+        model, content = fold(
+            base,
+            lease.dataset,
+            day,
+            label=self.settings.label,
+            testing=testing,
+            untested=untested,
+        )
+        self.keeper.check(lease)
+        clock.lap("fold")
+        checkpoint = CheckpointStore(self.share).write(content)
+        clock.lap("write")
+        record = {
+            **model.record,
+            "checkpoint": checkpoint,
+            "worker": self.queue.session,
+            "seconds": clock.seconds,
+            "started": started,
+        }
+        self.queue.complete(lease, head.checkpoint, checkpoint, str(day.date), record)
+        self._model = model
+        metrics = model.record["metrics"]["next_day"] or model.record["metrics"]["training"]
+        log.info(
+            "Committed: dataset=%s rows=%d frauds=%d average_precision=%s seconds=%.3f "
+            "checkpoint=%s",
+            lease.dataset,
+            day.rows,
+            model.record["frauds"],
+            _figure(metrics["average_precision"]),
+            clock.total,
+            checkpoint[:12],
+        )
+        self._projector.project(force=False)
+
+    def _base(self, head: Head) -> Model:
+        """The model the head names: in memory, or from the share."""
+        if head.checkpoint is None or head.dataset is None:
+            return Model.untrained()
+        if self._model is None or self._model.checkpoint != head.checkpoint:
+            content = CheckpointStore(self.share).read(head.checkpoint, head.dataset)
+            try:
+                self._model = Model.from_bytes(content, f"checkpoint of {head.dataset}")
+            except ValueError as error:
+                raise DatasetFailed(str(error)) from error
+        return self._model
+
+    def _testing_set(self, base: Model) -> tuple[TestSet | None, str]:
+        """The testing dataset, or why there is none.
+
+        Once the chain has been tested on one, it must be there: every worker decides alike.
+        """
+        wanted = base.record.get("testing_dataset")
+        path = self.share.root / wanted if wanted else find_testing_set(self.share.root)
+        if path is None:
+            return None, "there is no testing dataset"
+        dataset = path.relative_to(self.share.root).as_posix()
+
+        def look() -> TestSet:
+            stat = path.stat()
+            version = (dataset, stat.st_mtime_ns, stat.st_size)
+            if self._testing is None or self._testing[0] != version:
+                day = read_day(path, label=self.settings.label)
+                self._testing = (version, TestSet(dataset, day))
+            return self._testing[1]
+
+        try:
+            return self.share.when_visible(dataset, look), ""
+        except DatasetRefused as error:
+            log.warning("Testing dataset refused: dataset=%s reason=%s", dataset, error)
+            return None, f"{dataset} was refused: {error}"
+
+    def _fail(self, lease: Lease, reason: str) -> None:
+        """Counts a failed attempt, after a pause that grows with the attempts."""
+        reason = " ".join(reason.split())
+        log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
+        backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
+        self.termination.pause(backoff)
+        with suppress(LeaseLost):
+            outcome, attempts = self.queue.fail(lease, reason)
+            log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
+
+    def _wait_for_first(self, seconds: float) -> None:
+        if seconds <= 0:
+            raise QueueUnavailable(
+                "no dataset was ever queued in "
+                f"{self.settings.first_dataset_wait_seconds:.0f} s; push some and start again"
+            )
+        self.queue.wait_for_push(seconds)
+
+    def _finish(self) -> ExitCode:
+        """Leaves the share complete: ledger, checkpoints' names, reports."""
+        lines = self._projector.project()
+        status = self.queue.status()
+        if self.settings.write_report:
+            refresh_report(self.share, lines, status.dead)
+        for letter in status.refused:
+            log.warning("Dead letter: dataset=%s reason=%s", letter.dataset, letter.reason)
+        log.info("Queue empty, exiting")
+        return ExitCode.INCOMPLETE if status.refused else ExitCode.DONE
+
+
+def find_testing_set(root: Path) -> Path | None:
+    """The first of ``datasets/testing/test_dataset.*`` that can be read, or None."""
+    paths = [root / TESTING / f"test_dataset{suffix}" for suffix in SUFFIXES]
+    return next((path for path in paths if path.is_file()), None)
+
+
+class _Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._last, 6)
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)
+
+
+def _log_absence(error: Exception) -> None:
+    log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
+
+
+def _figure(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
