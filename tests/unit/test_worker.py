@@ -8,7 +8,6 @@ import os
 import pickle
 import shutil
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,13 +16,14 @@ from fleet import STEPS, Accident, Fleet, fleet, until, write_day
 
 from workload.chain import Model
 from workload.ledger import read_ledger
-from workload.queue import Claimed, Lease, Queue, connect
+from workload.queue import Claimed, Queue, connect
 from workload.queue.connection import Patience
 from workload.redis_server import EmbeddedRedis
 from workload.share import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 START = dt.date(2018, 4, 1)
 DAYS = 5
@@ -332,7 +332,7 @@ def test_share_that_cannot_be_written_is_one_line_and_loses_nothing(
 ) -> None:
     manifest = push_all(queue, share)
     shutil.rmtree(share / "output", ignore_errors=True)
-    os.symlink("/proc/nowhere", share / "output")
+    (share / "output").symlink_to("/proc/nowhere")
     worker = crew.start()
     assert worker.wait() == 1
     assert str(share / "output") in _text(worker.log).splitlines()[-1]
@@ -366,7 +366,7 @@ def _hostile(share: Path) -> dict[str, Callable[[Path], object]]:
         "2018-06-01.pkl": lambda path: path.write_bytes(pickle.dumps(Bomb())),
         "2018-06-02.pkl": lambda path: path.write_bytes(good.read_bytes()[:1000]),
         "2018-06-03.pkl": lambda path: path.write_bytes(b""),
-        "2018-06-04.pkl": lambda path: os.symlink("/etc/passwd", path),
+        "2018-06-04.pkl": lambda path: path.symlink_to("/etc/passwd"),
         "2018-06-05.pkl": lambda path: path.mkdir(),
         "2018-06-06.pkl": os.mkfifo,
         "notadate.pkl": lambda path: shutil.copy(good, path),
@@ -447,8 +447,6 @@ def test_checkpoint_holds_only_builtins_and_arrays_and_resumes(
     tree = pickle.loads(content)
     assert tree["numeric"]["dispatch"].startswith(("x86-64-v2", "native-"))
     assert Model.from_bytes(content).record["date"] == "2018-04-05"
-
-
 
 
 def _text(path: Path) -> str:
