@@ -14,7 +14,7 @@ import sklearn
 
 from workload import canonical, numeric
 from workload.checkpoints import FORMAT, checkpoint_name, load, sha256
-from workload.errors import DatasetRefused
+from workload.errors import DatasetRefused, UsageError
 from workload.learner import Learner
 from workload.metrics import evaluate
 from workload.state import LABEL_LAG_DAYS, State
@@ -101,7 +101,13 @@ def fold(
 
     Raises:
         DatasetRefused: the day is not after the last day of ``base``.
+        UsageError: ``base`` has learned another label.
     """
+    if base.record and label != base.record["label"]:
+        raise UsageError(
+            f"label {label!r}: the chain has learned {base.record['label']!r}; use that label, or "
+            "another share"
+        )
     if base.record and day.date.isoformat() <= base.record["date"]:
         raise DatasetRefused(
             f"its date {day.date} is not after {base.record['date']}, the last day learned "

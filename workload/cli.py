@@ -197,9 +197,13 @@ def work(
     _log_to_stdout()
     if until_stdin_closes:
         _end_with_stdin()
-    from workload.worker import work as work_as_worker  # noqa: PLC0415
+    from workload.signals import Termination  # noqa: PLC0415
 
-    return work_as_worker(settings)
+    termination = Termination()
+    termination.install()
+    from workload.worker import work as work_as_worker  # noqa: PLC0415 - takes seconds
+
+    return work_as_worker(settings, termination)
 
 
 @app.command(epilog="Example: `workload report --share share`")

@@ -69,6 +69,6 @@ class ChainHalted(WorkloadError):
 
 
 class HandedBack(WorkloadError):
-    """SIGTERM arrived and every claimed item was handed back."""
+    """SIGTERM or SIGINT ended a run, after its workers handed back what they held."""
 
     exit_code = ExitCode.HANDED_BACK

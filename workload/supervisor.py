@@ -14,7 +14,7 @@ from queue import Empty as NoLine
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from workload.errors import ExitCode, UsageError, WorkloadError
+from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
 from workload.ledger import Projector
 from workload.numeric import pinned_environment
 from workload.queue import Queue, connect
@@ -117,7 +117,7 @@ class Supervisor:
 
         Raises:
             WorkloadError: workers kept dying, or the share became unusable.
-            SystemExit: with 75, after SIGTERM or SIGINT; the work is handed back.
+            HandedBack: SIGTERM or SIGINT came.
         """
         begin = time.monotonic()
         queue = Queue(
@@ -268,7 +268,7 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(ExitCode.HANDED_BACK)
+        raise HandedBack("stopped; all work is handed back, the same command goes on from here")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -31,7 +31,6 @@ from workload.reconcile import reconcile
 from workload.renewal import LeaseKeeper
 from workload.reporting import refresh_report
 from workload.share import TESTING, Share
-from workload.signals import Termination
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from workload.datasets import Day
     from workload.queue import Head, Lease
     from workload.settings import Settings
+    from workload.signals import Termination
 
 log = logging.getLogger("workload")
 
@@ -48,15 +48,17 @@ _LOOK_AGAIN_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 10.0
 
 
-def work(settings: Settings) -> ExitCode:
+def work(settings: Settings, termination: Termination) -> ExitCode:
     """Works until the queue is drained; returns the exit code of the command.
+
+    Args:
+        settings: how and where to work.
+        termination: installed signal handlers.
 
     Raises:
         WorkloadError: something only an operator can mend; all claimed datasets are handed back.
         SystemExit: with 75, after SIGTERM or SIGINT.
     """
-    termination = Termination()
-    termination.install()
     queue = Queue(
         connect(
             settings.redis_url,
@@ -155,14 +157,19 @@ class Worker:
             log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
             with suppress(LeaseLost):
                 self.queue.refuse(lease, str(error))
-        except (DatasetFailed, OSError, MemoryError) as error:
-            self._fail(lease, f"{type(error).__name__}: {error}")
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
             self._model = None
             self._projector.forget()
+        except DatasetFailed as error:
+            self._fail(lease, str(error))
+        except WorkloadError:
+            raise  # not the dataset's fault
+        except Exception as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
+            self._fail(lease, f"{type(error).__name__}: {error}")
         finally:
             self.keeper.drop(lease)
+        self._projector.project(force=False)
 
     def _prepare(self, lease: Lease) -> Day:
         """Reads and checks the dataset: all that needs no turn."""
@@ -228,7 +235,6 @@ class Worker:
             clock.total,
             checkpoint[:12],
         )
-        self._projector.project(force=False)
 
     def _base(self, head: Head) -> Model:
         """The model the head names: in memory, or from the share."""

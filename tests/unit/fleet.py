@@ -14,10 +14,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from workload.numeric import pinned_environment
 from workload.simulator import World
@@ -26,6 +23,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator
     from multiprocessing.context import ForkServerContext, ForkServerProcess
+    from pathlib import Path
+
+    import pandas as pd
 
     from workload.redis_server import EmbeddedRedis
 
@@ -168,6 +168,7 @@ def _main(environment: dict[str, str], accident: Accident | None, log: str) -> N
 
     from workload.errors import WorkloadError  # noqa: PLC0415
     from workload.settings import Settings  # noqa: PLC0415
+    from workload.signals import Termination  # noqa: PLC0415
     from workload.worker import work  # noqa: PLC0415
 
     os.setsid()
@@ -176,10 +177,12 @@ def _main(environment: dict[str, str], accident: Accident | None, log: str) -> N
     os.dup2(descriptor, 2)
     os.environ.update(environment)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    termination = Termination()
+    termination.install()
     if accident:
         _arrange(accident)
     try:
-        code: int = work(Settings.load())
+        code: int = work(Settings.load(), termination)
     except WorkloadError as error:
         logging.getLogger("workload").error("%s", error)  # noqa: TRY400 - its one line
         code = error.exit_code

@@ -52,6 +52,14 @@ def test_a_day_is_a_pure_function_of_seed_and_number(world: World) -> None:
     assert not world.day(40).equals(World(1).day(40))
 
 
+def test_every_day_and_every_seed_draws_anew() -> None:
+    world = World(0)
+    amounts = [world.day(number)["TX_AMOUNT"].tolist() for number in (0, 1)]
+    world.seed = 1  # the same customers and terminals
+    amounts.append(world.day(0)["TX_AMOUNT"].tolist())
+    assert len({tuple(amount[:50]) for amount in amounts}) == 3
+
+
 def test_the_start_date_moves_the_dates_and_nothing_else(world: World) -> None:
     here, there = world.day(3), world.day(3, dt.date(2024, 2, 28))
     assert set(there["TX_DATETIME"].dt.date) == {dt.date(2024, 3, 2)}

@@ -447,7 +447,7 @@ MASKED = name("pandas.arrays.IntegerArray")
 
 def doubled(times: int) -> bytes:
     """Masked arrays whose data and mask are the same masked array, and so on."""
-    program = array(EIGHT, b"K\x01\x85") + b"\x94"
+    program = array(b"C\x08" + bytes(8), b"K\x01\x85") + b"\x94"
     for number in range(times):
         known = b"h" + bytes([number])
         program += MASKED + b")R}(\x8c\x05_data" + known + b"\x8c\x05_mask" + known + b"ub\x94"

@@ -8,7 +8,7 @@ import os
 import pickle
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 START = dt.date(2018, 4, 1)
 DAYS = 5
-SHORT = {"lease_seconds": 0.5, "renew_seconds": 0.1}
+SHORT: dict[str, Any] = {"lease_seconds": 0.5, "renew_seconds": 0.1}
 """A lease that a test can afford to wait for."""
 
 

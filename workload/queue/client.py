@@ -418,8 +418,8 @@ class Queue:
 
     def _execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
         if self._connection is None:  # one connection kept, instead of one from the pool each time
-            self._connection = self.client.client()
-        return self._connection.execute_command(*words)  # type: ignore[no-untyped-call]
+            self._connection = self.client.client()  # type: ignore[no-untyped-call]
+        return self._connection.execute_command(*words)
 
 
 @cache

@@ -21,10 +21,8 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Wakes every worker that waits for its turn or for the others to finish. The first kind holds a
--- lease, the second found nothing waiting: where neither is so, nobody listens.
+-- Wakes every worker that waits for its turn or for the others to finish.
 local function announce(what)
-  if redis.call('ZCARD', LEASES) == 0 and redis.call('LLEN', WAITING) > 0 then return end
   redis.call('XADD', EVENTS, 'MAXLEN', '~', 64, '*', 'event', what)
 end
 

@@ -25,5 +25,8 @@ local envelope = string.format('{"attempts":%d,"crashes":%d,"committed_ms":%d,"r
 redis.call('RPUSH', COMMITS, envelope)
 redis.call('HSET', STATE, 'head_checkpoint', checkpoint, 'head_dataset', dataset, 'head_date', date)
 finish(dataset, token)
-announce('committed')
+-- Who waits for a turn holds a lease, and who waits for work found none waiting.
+if redis.call('ZCARD', LEASES) > 0 or redis.call('LLEN', WAITING) == 0 then
+  announce('committed')
+end
 return 'committed'
