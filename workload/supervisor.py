@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 MAX_REPLACEMENTS = 20
 """Killed workers replaced in one run."""
 
-MAX_FAILURES = 3
-"""Workers that gave up (exit code 1) replaced in one run, as a Job's ``backoffLimit``."""
-
 _LOOK_SECONDS = 0.25
 _HAND_BACK_SECONDS = 5.0
 _REDIS_SECONDS = 30.0
@@ -109,7 +106,6 @@ class Supervisor:
     _lines: SimpleQueue[str] = field(default_factory=SimpleQueue)
     _started: int = 0
     _replaced: int = 0
-    _failures: int = 0
     _exit_code: ExitCode = ExitCode.DONE
 
     def run(self) -> Outcome:
@@ -184,6 +180,7 @@ class Supervisor:
             "WORKLOAD_WRITE_REPORT": "false",
             "PYTHONUNBUFFERED": "1",
         }
+        environment.pop("REDIS_PASSWORD", None)  # the run's own Redis has none
         environment.setdefault("WORKLOAD_VISIBILITY_SECONDS", str(self.share.visibility_seconds))
         process = subprocess.Popen(
             [sys.executable, "-m", "workload", "work", "--until-stdin-closes"],
@@ -215,17 +212,17 @@ class Supervisor:
         """Replaces a dead worker; the others are told nothing, the queue knows."""
         if code in (ExitCode.DONE, ExitCode.INCOMPLETE):
             return
-        if code == ExitCode.USAGE:
-            self._show_lines(at_most=0)
-            raise UsageError(f"{worker.name} could not start; its last line says why")
-        self.share.check()
-        if code == ExitCode.FAILED:
-            self._failures += 1
+        if code in (ExitCode.USAGE, ExitCode.FAILED):  # it has waited for all that may pass
+            error = UsageError if code == ExitCode.USAGE else WorkloadError
+            raise error(
+                f"{worker.name} gave up, its last line says why; nothing is lost, run the same "
+                "command again when the cause is mended"
+            )
         self._replaced += 1
-        if self._failures > MAX_FAILURES or self._replaced > MAX_REPLACEMENTS:
+        if self._replaced > MAX_REPLACEMENTS:
             raise WorkloadError(
-                f"{worker.name} was the {self._replaced}. worker to die ({_cause(code)}); nothing "
-                "is lost, run the same command again when the cause is mended"
+                f"{self._replaced} workers died (the last: {_cause(code)}); nothing is lost, run "
+                "the same command again when the cause is mended"
             )
         self.display.line(f"[{worker.name}] died ({_cause(code)}), starting another")
         self._start()
@@ -236,6 +233,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Has every worker hand back its work; kills those that take too long."""
+        self._show_lines(at_most=_LOOK_SECONDS)
         for worker in self._processes:
             worker.process.terminate()
         deadline = time.monotonic() + _HAND_BACK_SECONDS
