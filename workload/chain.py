@@ -138,9 +138,9 @@ def fold(
         "testing_dataset": testing.dataset if testing else None,
         "testing_sha256": testing.day.sha256 if testing else None,
         "metrics": {
-            "training": training,
+            "training": _without_histogram(training),
             "next_day": next_day,
-            "testing": tested,
+            "testing": _without_histogram(tested),
             "testing_note": note,
         },
     }
@@ -158,6 +158,11 @@ def fold(
         }
     )
     return Model(state, learner, record, sha256(content)), content
+
+
+def _without_histogram(metrics: dict[str, object] | None) -> dict[str, object] | None:
+    """Only the next-day tests are pooled over days; of the others the figures are enough."""
+    return metrics and {key: value for key, value in metrics.items() if key != "histogram"}
 
 
 def _test(
