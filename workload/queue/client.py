@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+import redis
+from hiredis import pack_command
 from redis.exceptions import NoScriptError
 
 from workload.errors import LeaseLost
@@ -16,8 +18,6 @@ from workload.queue.connection import Patience, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import redis
 
 NAME = "datasets"
 """The waiting list; every other key starts with ``datasets:``."""
@@ -194,14 +194,15 @@ class Queue:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=lambda: Patience(120.0))
     session: str = field(default_factory=lambda: str(uuid.uuid4()))
-    _connection: redis.Redis | None = None
+    _connection: Any = None
     _digests: dict[str, str] = field(default_factory=dict)
     _requests: int = 0
 
     def close(self) -> None:
         """Closes the connections; the next call opens new ones."""
         if self._connection is not None:
-            self._connection.close()
+            self._connection.disconnect()
+            self.client.connection_pool.release(self._connection)
             self._connection = None
         self.client.close()
 
@@ -413,20 +414,42 @@ class Queue:
             digest = self._digests[name]
             return self._execute("EVALSHA", digest, len(KEYS), *KEYS, *arguments)
         except (KeyError, NoScriptError):
-            self._digests[name] = self._execute("SCRIPT LOAD", script_text(name))
+            self._digests[name] = self._execute("SCRIPT", "LOAD", script_text(name))
             return self._run(name, *arguments)
 
     def _execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
-        if self._connection is None:  # one connection kept, instead of one from the pool each time
-            self._connection = self.client.client()  # type: ignore[no-untyped-call]
-        return self._connection.execute_command(*words)
+        """Sends a command on a connection of its own and returns the reply.
+
+        What ``redis.Redis`` does around each command takes longer than the command; the retries
+        among it are the task of ``patience`` here.
+        """
+        if self._connection is None:
+            self._connection = self.client.connection_pool.get_connection()
+        try:
+            packed = pack_command(words)  # type: ignore[arg-type]  # its stub allows one word only
+            self._connection.send_packed_command([packed])
+            return self._connection.read_response()
+        except redis.ResponseError:
+            raise
+        except BaseException:  # a reply still under way must not answer the next command
+            self._connection.disconnect()
+            raise
 
 
 @cache
 def script_text(name: str) -> str:
-    """The Lua source of a verb, with the shared moves in front."""
+    """The Lua source of a verb, with the shared moves it uses in front.
+
+    The others are left out because making a function takes the server as long as a command.
+    """
     folder = files("workload.queue") / "scripts"
-    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("_shared", name))
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    keys, *moves = (folder / "_shared.lua").read_text("utf-8").split("\n\n")
+    for move in reversed(moves):
+        function = move.partition("local function ")[2].partition("(")[0]
+        if f"{function}(" in text:
+            text = f"{move}\n\n{text}"
+    return f"{keys}\n\n{text}"
 
 
 def _head(fields: Sequence[str]) -> Head:

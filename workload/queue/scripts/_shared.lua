@@ -1,4 +1,5 @@
--- Prepended to every script of this folder: the keys, and the few moves the scripts share.
+-- Prepended to every script of this folder: the keys, and those of the moves below that it uses
+-- (a move is a function between blank lines).
 --
 -- KEYS (the same eleven for every script, in this order)
 --   WAITING     list    datasets, oldest first; a plain RPUSH enqueues
@@ -13,81 +14,82 @@
 --   DEAD        hash    refused or skipped dataset -> JSON {kind, reason, at_ms}
 --   TRIES       hash    attempts:<dataset>, crashes:<dataset> -> count, until finished
 --   EVENTS      stream  one entry whenever a waiting worker should look again
+local call = redis.call
 local WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES, EVENTS =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+  unpack(KEYS)
 
 local function now_ms()
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- Wakes every worker that waits for its turn or for the others to finish.
 local function announce(what)
-  redis.call('XADD', EVENTS, 'MAXLEN', '~', 64, '*', 'event', what)
+  call('XADD', EVENTS, 'MAXLEN', '~', 64, '*', 'event', what)
 end
 
 -- Ends the claim on a dataset, whoever holds it.
 local function unclaim(dataset)
-  redis.call('HDEL', CLAIMS, dataset)
-  redis.call('ZREM', LEASES, dataset)
-  redis.call('LREM', PROCESSING, 1, dataset)
+  call('HDEL', CLAIMS, dataset)
+  call('ZREM', LEASES, dataset)
+  call('LREM', PROCESSING, '1', dataset)
 end
 
 -- Returns a claimed dataset to the front of the waiting list, behind those that precede it.
 local function put_back(dataset)
   unclaim(dataset)
-  local order = tonumber(redis.call('ZSCORE', ORDER, dataset))
+  local order = tonumber(call('ZSCORE', ORDER, dataset))
   local pivot = nil
   if order then
     local index = 0
     while true do
-      local neighbour = redis.call('LINDEX', WAITING, index)
-      local place = neighbour and tonumber(redis.call('ZSCORE', ORDER, neighbour))
+      local neighbour = call('LINDEX', WAITING, index)
+      local place = neighbour and tonumber(call('ZSCORE', ORDER, neighbour))
       if not place or place > order then break end
       pivot = neighbour
       index = index + 1
     end
   end
   if pivot then
-    redis.call('LINSERT', WAITING, 'AFTER', pivot, dataset)
+    call('LINSERT', WAITING, 'AFTER', pivot, dataset)
   else
-    redis.call('LPUSH', WAITING, dataset)
+    call('LPUSH', WAITING, dataset)
   end
 end
 
 -- Failed attempts at a dataset and crashes of its workers, so far.
 local function tries_of(dataset)
-  local tries = redis.call('HMGET', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
+  local tries = call('HMGET', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
   return tonumber(tries[1] or 0), tonumber(tries[2] or 0)
 end
 
 local function forget_tries(dataset)
-  redis.call('HDEL', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
+  call('HDEL', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
 end
 
 -- Takes a dataset out of the queue for good.
 local function finish(dataset, verdict)
   unclaim(dataset)
-  redis.call('ZREM', ORDER, dataset)
-  redis.call('HSET', DONE, dataset, verdict)
+  call('ZREM', ORDER, dataset)
+  call('HSET', DONE, dataset, verdict)
 end
 
 local function bury(dataset, kind, reason)
   forget_tries(dataset)
   finish(dataset, kind)
-  redis.call('HSET', DEAD, dataset,
+  call('HSET', DEAD, dataset,
     cjson.encode({ kind = kind, reason = reason, at_ms = now_ms() }))
 end
 
 -- Stops the chain at a dataset until an operator retries or skips it.
 local function halt(dataset, reason)
-  redis.call('HSET', STATE, 'halted_dataset', dataset, 'halted_reason', reason)
+  call('HSET', STATE, 'halted_dataset', dataset, 'halted_reason', reason)
 end
 
 -- Counts a crash and returns the dataset to the queue; at the limit the chain halts.
 local function crash(dataset, limit)
   put_back(dataset)
-  local crashes = redis.call('HINCRBY', TRIES, 'crashes:' .. dataset, 1)
+  local crashes = call('HINCRBY', TRIES, 'crashes:' .. dataset, 1)
   if crashes >= limit then
     halt(dataset, 'its worker died ' .. crashes .. ' times')
   end

@@ -22,108 +22,102 @@ local holding, token, repeated = ARGV[4], ARGV[5], ARGV[6] == '1'
 local REAP_AT_MOST, DROP_AT_MOST = 16, 1000
 local now = now_ms()
 
-local state = redis.call('HMGET', STATE,
+local state = call('HMGET', STATE,
   'head_checkpoint', 'head_dataset', 'head_date', 'halted_dataset', 'halted_reason')
 
-local function is_first(dataset)
-  return redis.call('ZRANGE', ORDER, 0, 0)[1] == dataset
-end
-
 local function claimed(dataset, granted, order, attempts, crashes)
-  return { 'claimed', dataset, granted, order, attempts, crashes, is_first(dataset) and 1 or 0,
+  local first = call('ZRANK', ORDER, dataset) == 0 and 1 or 0
+  return { 'claimed', dataset, granted, order, attempts, crashes, first,
     state[1] or '', state[2] or '', state[3] or '' }
 end
 
--- Gives a dataset to the worker; `order` is its place when it was claimed before.
-local function grant(dataset, order)
-  local fence = redis.call('HINCRBY', STATE, 'fence', 1)
+-- Gives a dataset that was just moved to PROCESSING to the worker.
+local function grant(dataset)
+  local fence = call('HINCRBY', STATE, 'fence', '1')
   local granted = fence .. '.' .. request
-  local attempts, crashes = 0, 0
-  if order then
+  local order, attempts, crashes = fence, 0, 0
+  if call('ZADD', ORDER, 'NX', fence, dataset) == 0 then -- claimed before: it keeps its place
+    order = call('ZSCORE', ORDER, dataset)
     attempts, crashes = tries_of(dataset)
-  else
-    order = fence
-    redis.call('ZADD', ORDER, order, dataset)
   end
-  redis.call('RPUSH', PROCESSING, dataset)
-  redis.call('HSET', CLAIMS, dataset, granted)
-  redis.call('ZADD', LEASES, now + lease_ms, dataset)
+  call('HSET', CLAIMS, dataset, granted)
+  call('ZADD', LEASES, now + lease_ms, dataset)
   return claimed(dataset, granted, order, attempts, crashes)
 end
 
--- A dataset in PROCESSING without a lease was claimed by a foreign worker: it gets a grace lease.
-local function adopt()
-  if redis.call('LLEN', PROCESSING) == redis.call('ZCARD', LEASES) then return end
-  for _, dataset in ipairs(redis.call('LRANGE', PROCESSING, 0, REAP_AT_MOST - 1)) do
-    redis.call('ZADD', LEASES, 'NX', now + lease_ms, dataset)
-  end
-end
-
-local function pause()
-  local deadline = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2]
-  local event = redis.call('XREVRANGE', EVENTS, '+', '-', 'COUNT', 1)[1]
-  return math.max((tonumber(deadline) or now + lease_ms) - now, 0) + 1, event and event[1] or '0-0'
-end
-
 -- Expired leases come back, the latest first so that the earliest ends up in front.
-local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, REAP_AT_MOST)
-table.sort(expired, function(a, b)
-  return (tonumber(redis.call('ZSCORE', ORDER, a)) or 0) > (tonumber(redis.call('ZSCORE', ORDER, b)) or 0)
-end)
-for _, dataset in ipairs(expired) do
-  if redis.call('HEXISTS', CLAIMS, dataset) == 1 then
-    crash(dataset, crash_limit)
-  else
-    put_back(dataset)
-  end
-end
+local expired = call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', '0', REAP_AT_MOST)
 if #expired > 0 then
+  table.sort(expired, function(a, b)
+    return (tonumber(call('ZSCORE', ORDER, a)) or 0) > (tonumber(call('ZSCORE', ORDER, b)) or 0)
+  end)
+  for _, dataset in ipairs(expired) do
+    if call('HEXISTS', CLAIMS, dataset) == 1 then
+      crash(dataset, crash_limit)
+    else
+      put_back(dataset)
+    end
+  end
   announce('expired')
-  local halted = redis.call('HMGET', STATE, 'halted_dataset', 'halted_reason')
+  local halted = call('HMGET', STATE, 'halted_dataset', 'halted_reason')
   state[4], state[5] = halted[1], halted[2]
 end
 
 if state[4] then return { 'halted', state[4], state[5] } end
 
 if repeated then
-  local claims = redis.call('HGETALL', CLAIMS)
+  local claims = call('HGETALL', CLAIMS)
   for index = 1, #claims, 2 do
     local granted = claims[index + 1]
     if string.sub(granted, -#request - 1) == '.' .. request then
       local dataset = claims[index]
-      return claimed(dataset, granted, redis.call('ZSCORE', ORDER, dataset), tries_of(dataset))
+      return claimed(dataset, granted, call('ZSCORE', ORDER, dataset), tries_of(dataset))
     end
   end
 end
 
-if holding ~= '' then
-  if redis.call('HGET', CLAIMS, holding) ~= token then return { 'lost' } end
-  adopt()
-  while not is_first(holding) do
-    local first = redis.call('ZRANGE', ORDER, 0, 0)[1]
-    if redis.call('ZSCORE', LEASES, first) then return { 'wait', pause() } end
-    if redis.call('LREM', WAITING, 1, first) == 1 then
-      return grant(first, redis.call('ZSCORE', ORDER, first))
+if holding == '' then
+  for _ = 1, DROP_AT_MOST do
+    local dataset = call('LMOVE', WAITING, PROCESSING, 'LEFT', 'RIGHT')
+    if not dataset then break end
+    if call('HEXISTS', DONE, dataset) + call('HEXISTS', CLAIMS, dataset) == 0 then
+      return grant(dataset)
     end
-    redis.call('ZREM', ORDER, first) -- removed from the lists by hand
+    -- A second copy of a dataset that is finished or in work is dropped.
+    call('LREM', PROCESSING, '-1', dataset)
+  end
+end
+
+-- A dataset in PROCESSING without a lease was claimed by a foreign worker: it gets a grace lease.
+if call('LLEN', PROCESSING) ~= call('ZCARD', LEASES) then
+  for _, dataset in ipairs(call('LRANGE', PROCESSING, 0, REAP_AT_MOST - 1)) do
+    call('ZADD', LEASES, 'NX', now + lease_ms, dataset)
+  end
+end
+
+local function pause()
+  local deadline = call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2]
+  local event = call('XREVRANGE', EVENTS, '+', '-', 'COUNT', 1)[1]
+  return math.max((tonumber(deadline) or now + lease_ms) - now, 0) + 1, event and event[1] or '0-0'
+end
+
+if holding ~= '' then
+  if call('HGET', CLAIMS, holding) ~= token then return { 'lost' } end
+  while true do
+    local first = call('ZRANGE', ORDER, 0, 0)[1]
+    if first == holding then break end
+    if call('ZSCORE', LEASES, first) then return { 'wait', pause() } end
+    if call('LREM', WAITING, 1, first) == 1 then
+      call('RPUSH', PROCESSING, first)
+      return grant(first)
+    end
+    call('ZREM', ORDER, first) -- removed from the lists by hand
   end
   return { 'turn', state[1] or '', state[2] or '', state[3] or '' }
 end
 
-for _ = 1, DROP_AT_MOST do
-  local dataset = redis.call('LPOP', WAITING)
-  if not dataset then
-    adopt()
-    local ms, event = pause()
-    local processing = redis.call('LLEN', PROCESSING)
-    local filled = processing > 0 or redis.call('EXISTS', STATE, DEAD) > 0
-    return { 'empty', ms, event, processing, filled and 1 or 0 }
-  end
-  -- A second copy of a dataset that is finished or in work is dropped.
-  local order = redis.call('ZSCORE', ORDER, dataset)
-  local in_work = order and redis.call('HEXISTS', CLAIMS, dataset) == 1
-  if not in_work and redis.call('HEXISTS', DONE, dataset) == 0 then
-    return grant(dataset, order)
-  end
-end
-return { 'wait', 0, '0-0' }
+if call('LLEN', WAITING) > 0 then return { 'wait', 0, '0-0' } end
+local ms, event = pause()
+local processing = call('LLEN', PROCESSING)
+local filled = processing > 0 or call('EXISTS', STATE, DEAD) > 0
+return { 'empty', ms, event, processing, filled and 1 or 0 }

@@ -12,21 +12,21 @@
 -- or 'stale' (the head is not `base`).
 local dataset, token, base, checkpoint, date, record =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-if redis.call('HGET', CLAIMS, dataset) ~= token then
-  return redis.call('HGET', DONE, dataset) == token and 'committed' or 'lost'
+if call('HGET', CLAIMS, dataset) ~= token then
+  return call('HGET', DONE, dataset) == token and 'committed' or 'lost'
 end
-if redis.call('ZRANGE', ORDER, 0, 0)[1] ~= dataset then return 'early' end
-if (redis.call('HGET', STATE, 'head_checkpoint') or '') ~= base then return 'stale' end
+if call('ZRANK', ORDER, dataset) ~= 0 then return 'early' end
+if (call('HGET', STATE, 'head_checkpoint') or '') ~= base then return 'stale' end
 
 local attempts, crashes = tries_of(dataset)
 if attempts + crashes > 0 then forget_tries(dataset) end
 local envelope = string.format('{"attempts":%d,"crashes":%d,"committed_ms":%d,"record":%s}',
   attempts, crashes, now_ms(), record)
-redis.call('RPUSH', COMMITS, envelope)
-redis.call('HSET', STATE, 'head_checkpoint', checkpoint, 'head_dataset', dataset, 'head_date', date)
+call('RPUSH', COMMITS, envelope)
+call('HSET', STATE, 'head_checkpoint', checkpoint, 'head_dataset', dataset, 'head_date', date)
 finish(dataset, token)
 -- Who waits for a turn holds a lease, and who waits for work found none waiting.
-if redis.call('ZCARD', LEASES) > 0 or redis.call('LLEN', WAITING) == 0 then
+if call('ZCARD', LEASES) > 0 or call('LLEN', WAITING) == 0 then
   announce('committed')
 end
 return 'committed'

@@ -7,9 +7,9 @@
 --
 -- Returns {'retry', attempts}, {'halted', attempts} or {'lost', 0}.
 local dataset, token, reason, limit = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-if redis.call('HGET', CLAIMS, dataset) ~= token then return { 'lost', 0 } end
+if call('HGET', CLAIMS, dataset) ~= token then return { 'lost', 0 } end
 put_back(dataset)
-local attempts = redis.call('HINCRBY', TRIES, 'attempts:' .. dataset, 1)
+local attempts = call('HINCRBY', TRIES, 'attempts:' .. dataset, 1)
 local outcome = 'retry'
 if attempts >= limit then
   halt(dataset, reason)

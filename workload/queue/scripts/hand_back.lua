@@ -7,7 +7,7 @@
 -- Returns the datasets handed back. A hand-back is not an attempt.
 local session, crash_limit = ARGV[1], tonumber(ARGV[2])
 local returned = {}
-local claims = redis.call('HGETALL', CLAIMS)
+local claims = call('HGETALL', CLAIMS)
 for index = 1, #claims, 2 do
   local _, _, owner = string.find(claims[index + 1], '^%d+%.(.*)%.%d+$')
   if owner == session then table.insert(returned, claims[index]) end

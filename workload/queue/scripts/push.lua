@@ -5,24 +5,24 @@
 -- Returns {length of the waiting list, {verdict...}}, one verdict per dataset: 'pushed', 'waiting',
 -- 'processing', 'committed', 'refused' or 'skipped'.
 local waiting = {}
-for _, dataset in ipairs(redis.call('LRANGE', WAITING, 0, -1)) do waiting[dataset] = true end
+for _, dataset in ipairs(call('LRANGE', WAITING, 0, -1)) do waiting[dataset] = true end
 local verdicts = {}
 for _, dataset in ipairs(ARGV) do
   local verdict = 'pushed'
-  local finished = redis.call('HGET', DONE, dataset)
+  local finished = call('HGET', DONE, dataset)
   if waiting[dataset] then
     verdict = 'waiting'
-  elseif redis.call('HEXISTS', CLAIMS, dataset) == 1 then
+  elseif call('HEXISTS', CLAIMS, dataset) == 1 then
     verdict = 'processing'
   elseif finished == 'refused' or finished == 'skipped' then
     verdict = finished
   elseif finished then
     verdict = 'committed'
   else
-    redis.call('RPUSH', WAITING, dataset)
+    call('RPUSH', WAITING, dataset)
     waiting[dataset] = true
   end
   table.insert(verdicts, verdict)
 end
 announce('pushed')
-return { redis.call('LLEN', WAITING), verdicts }
+return { call('LLEN', WAITING), verdicts }

@@ -6,7 +6,7 @@
 --
 -- Returns 'refused' or 'lost'.
 local dataset, token, reason = ARGV[1], ARGV[2], ARGV[3]
-if redis.call('HGET', CLAIMS, dataset) ~= token then return 'lost' end
+if call('HGET', CLAIMS, dataset) ~= token then return 'lost' end
 bury(dataset, 'refused', reason)
 announce('refused')
 return 'refused'

@@ -8,8 +8,8 @@ local deadline = now_ms() + tonumber(ARGV[1])
 local lost = {}
 for index = 2, #ARGV, 2 do
   local dataset, token = ARGV[index], ARGV[index + 1]
-  if redis.call('HGET', CLAIMS, dataset) == token then
-    redis.call('ZADD', LEASES, deadline, dataset)
+  if call('HGET', CLAIMS, dataset) == token then
+    call('ZADD', LEASES, deadline, dataset)
   else
     table.insert(lost, dataset)
   end

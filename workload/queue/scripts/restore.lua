@@ -10,20 +10,20 @@
 -- back, so that no token is given out twice.
 local mode, expected, plan = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if mode == 'extend' then
-  if (redis.call('HGET', STATE, 'head_checkpoint') or '') ~= expected then return 'moved' end
+  if (call('HGET', STATE, 'head_checkpoint') or '') ~= expected then return 'moved' end
 else
-  local fence = redis.call('HGET', STATE, 'fence') or 0
-  redis.call('DEL', WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES)
-  redis.call('HSET', STATE, 'fence', fence)
+  local fence = call('HGET', STATE, 'fence') or 0
+  call('DEL', WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES)
+  call('HSET', STATE, 'fence', fence)
 end
 for _, commit in ipairs(plan.commits) do
-  redis.call('LREM', WAITING, 0, commit.dataset)
+  call('LREM', WAITING, 0, commit.dataset)
   finish(commit.dataset, 'restored')
-  redis.call('RPUSH', COMMITS, commit.envelope)
-  redis.call('HSET', STATE, 'head_checkpoint', commit.checkpoint,
+  call('RPUSH', COMMITS, commit.envelope)
+  call('HSET', STATE, 'head_checkpoint', commit.checkpoint,
     'head_dataset', commit.dataset, 'head_date', commit.date)
 end
 for _, letter in ipairs(plan.dead) do bury(letter.dataset, letter.kind, letter.reason) end
-for _, dataset in ipairs(plan.waiting) do redis.call('RPUSH', WAITING, dataset) end
+for _, dataset in ipairs(plan.waiting) do call('RPUSH', WAITING, dataset) end
 announce('restored')
 return 'restored'

@@ -4,14 +4,14 @@
 --
 -- Returns one verdict per dataset: 'retried', 'refused' (only a rebuild readmits it), 'skipped'
 -- (the same), or 'not halted'.
-local halted = redis.call('HGET', STATE, 'halted_dataset')
+local halted = call('HGET', STATE, 'halted_dataset')
 local wanted = ARGV
 if #wanted == 0 then wanted = { halted or nil } end
 local verdicts = {}
 for _, dataset in ipairs(wanted) do
-  local finished = redis.call('HGET', DONE, dataset)
+  local finished = call('HGET', DONE, dataset)
   if dataset == halted then
-    redis.call('HDEL', STATE, 'halted_dataset', 'halted_reason')
+    call('HDEL', STATE, 'halted_dataset', 'halted_reason')
     forget_tries(dataset)
     announce('retried')
     table.insert(verdicts, 'retried')

@@ -4,15 +4,15 @@
 --          {head_checkpoint, head_dataset, head_date, halted_dataset, halted_reason}, now_ms}
 -- with dead... = dataset, JSON, dataset, JSON, ...
 local claims = {}
-for _, dataset in ipairs(redis.call('LRANGE', PROCESSING, 0, -1)) do
+for _, dataset in ipairs(call('LRANGE', PROCESSING, 0, -1)) do
   table.insert(claims, dataset)
-  table.insert(claims, redis.call('HGET', CLAIMS, dataset) or '')
-  table.insert(claims, redis.call('ZSCORE', LEASES, dataset) or '0')
-  table.insert(claims, redis.call('ZSCORE', ORDER, dataset) or '0')
-  table.insert(claims, redis.call('HGET', TRIES, 'crashes:' .. dataset) or '0')
+  table.insert(claims, call('HGET', CLAIMS, dataset) or '')
+  table.insert(claims, call('ZSCORE', LEASES, dataset) or '0')
+  table.insert(claims, call('ZSCORE', ORDER, dataset) or '0')
+  table.insert(claims, call('HGET', TRIES, 'crashes:' .. dataset) or '0')
 end
-local state = redis.call('HMGET', STATE,
+local state = call('HMGET', STATE,
   'head_checkpoint', 'head_dataset', 'head_date', 'halted_dataset', 'halted_reason')
 for index = 1, 5 do state[index] = state[index] or '' end
-return { redis.call('LLEN', WAITING), redis.call('LLEN', COMMITS), claims,
-  redis.call('HGETALL', DEAD), state, now_ms() }
+return { call('LLEN', WAITING), call('LLEN', COMMITS), claims,
+  call('HGETALL', DEAD), state, now_ms() }
