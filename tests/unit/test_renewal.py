@@ -85,6 +85,7 @@ def test_lease_of_a_worker_without_progress_is_not_renewed_for_ever(
     with LeaseKeeper(settings, queue.session) as keeper:
         lease = claim(queue)
         keeper.hold(lease)
+        until(renewed_once(queue, lease), "the renewer works")
         until(lambda: isinstance(other.claim(), Claimed), "another session gets the dataset")
 
         def told() -> bool:

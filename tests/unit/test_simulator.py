@@ -260,5 +260,5 @@ def test_impossible_worlds_are_refused(arguments: dict[str, int], message: str) 
 
 
 def test_a_negative_day_is_an_error(world: World) -> None:
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="day number -1 is negative"):
         world.day(-1)

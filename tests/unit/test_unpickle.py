@@ -216,7 +216,9 @@ def test_every_layout_pandas_writes_is_read(
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 @pytest.mark.parametrize("dtype", ["int64", object])
 def test_blocks_in_column_order_are_read(dtype: Any, protocol: int) -> None:
-    rows = pd.DataFrame(np.arange(10).reshape(5, 2).astype(dtype), columns=["a", "b"])
+    values = np.arange(10).reshape(5, 2).astype(dtype)
+    rows = pd.DataFrame(values, columns=["a", "b"], copy=False)
+    assert rows._mgr.blocks[0].values.flags.f_contiguous  # noqa: PD011 - a block
     frame = load_frame(pickle.dumps(rows, protocol=protocol))
     assert frame.column("a").tolist() == [0, 2, 4, 6, 8]
     assert frame.column("b").tolist() == [1, 3, 5, 7, 9]
@@ -447,11 +449,11 @@ MASKED = name("pandas.arrays.IntegerArray")
 
 def doubled(times: int) -> bytes:
     """Masked arrays whose data and mask are the same masked array, and so on."""
-    program = array(b"C\x08" + bytes(8), b"K\x01\x85") + b"\x94"
+    program = array(b"C\x08" + bytes(8), b"K\x01\x85") + b"\x940"
     for number in range(times):
         known = b"h" + bytes([number])
-        program += MASKED + b")R}(\x8c\x05_data" + known + b"\x8c\x05_mask" + known + b"ub\x94"
-    return program
+        program += MASKED + b")R}(\x8c\x05_data" + known + b"\x8c\x05_mask" + known + b"ub\x940"
+    return program + b"h" + bytes([times])
 
 
 def test_the_hand_made_frame_is_read() -> None:
