@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 from workload import numeric
+from workload.errors import ExitCode
 
 
 def main() -> None:
     """Pins the arithmetic, then runs the command line."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.HANDED_BACK))  # nothing is held yet
     numeric.pin(sys.argv[1:])
     from workload.cli import run  # noqa: PLC0415 - NumPy may only be imported pinned
 

@@ -135,8 +135,7 @@ def fold(
         "checkpoint_file": checkpoint_name(dataset),
         "label": label,
         "label_lag_days": LABEL_LAG_DAYS,
-        "testing_dataset": testing.dataset if testing else None,
-        "testing_sha256": testing.day.sha256 if testing else None,
+        **_testing_identity(base, testing),
         "metrics": {
             "training": _without_histogram(training),
             "next_day": next_day,
@@ -158,6 +157,16 @@ def fold(
         }
     )
     return Model(state, learner, record, sha256(content)), content
+
+
+def _testing_identity(base: Model, testing: TestSet | None) -> dict[str, str | None]:
+    """What the chain is tested on: settled by its first fold, kept by all others."""
+    if base.record:
+        return {key: base.record[key] for key in ("testing_dataset", "testing_sha256")}
+    return {
+        "testing_dataset": testing.dataset if testing else None,
+        "testing_sha256": testing.day.sha256 if testing else None,
+    }
 
 
 def _without_histogram(metrics: dict[str, object] | None) -> dict[str, object] | None:

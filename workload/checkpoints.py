@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "batch-aiml checkpoint 1"
 _PREFIX = "model_cpt_"
+_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", "label"}
 
 
 def checkpoint_name(dataset: str) -> str:
@@ -45,6 +46,9 @@ def load(content: bytes, what: str) -> dict[str, Any]:
         raise ValueError(f"{what}: {error}") from error
     if tree.get("format") != FORMAT:
         raise ValueError(f"{what}: not a checkpoint of this version ({FORMAT} is needed)")
+    record = tree.get("record")
+    if not isinstance(record, dict) or not record.keys() >= _RECORD:
+        raise ValueError(f"{what}: not a checkpoint (its ledger record is missing)")
     return tree
 
 
@@ -59,7 +63,7 @@ class CheckpointStore:
         digest = sha256(content)
         path = self._immutable(digest)
         with writing(path):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             if not self._is(path, digest):
                 write_atomic(path, content)
         return digest
@@ -102,12 +106,14 @@ class CheckpointStore:
                 with suppress(FileNotFoundError):  # replacing a link by itself leaves both names
                     temporary.unlink()
 
-    def published(self) -> Iterator[tuple[Path, str, dict[str, Any]]]:
-        """Every published checkpoint: path, hash and decoded content; unreadable ones left out."""
+    def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Every published checkpoint: path and record with its hash; {} when it is unreadable."""
         for path in sorted(self.share.output.glob(f"{_PREFIX}*.pkl")):
+            record: dict[str, Any] = {}
             content = path.read_bytes()
             with suppress(ValueError):
-                yield path, sha256(content), load(content, path.name)
+                record = {**load(content, path.name)["record"], "checkpoint": sha256(content)}
+            yield path, record
 
     def _immutable(self, digest: str) -> Path:
         return self.share.output / ".checkpoints" / f"{digest}.pkl"

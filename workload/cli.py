@@ -10,13 +10,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workload import __version__
 from workload.errors import ExitCode, UsageError, WorkloadError
+from workload.printable import PrintableFormatter, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,10 @@ app = typer.Typer(
 )
 queue_app = typer.Typer()
 app.add_typer(queue_app, name="queue")
+
+
+_INTERRUPTED = 130
+"""What typer makes of a Ctrl-C."""
 
 
 class FileFormat(StrEnum):
@@ -56,8 +61,11 @@ def run() -> int:
         if debug:
             raise
         message, code = _explain(error)
-        print("workload: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201
+        print(printable("workload: " + " ".join(message.split())), file=sys.stderr)  # noqa: T201
         return code
+    if code == _INTERRUPTED:
+        print("workload: stopped", file=sys.stderr)  # noqa: T201
+        return ExitCode.HANDED_BACK
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -66,14 +74,13 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
     match error:
         case WorkloadError():
             return str(error), error.exit_code
-        case typer.Abort():
-            return "stopped", ExitCode.HANDED_BACK
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             hint = f" (try `{context.command_path} --help`)" if context else ""
             return error.format_message() + hint, ExitCode.USAGE
         case OSError(errno=int(number)):
-            return f"{error.filename or 'system'}: {os.strerror(number).lower()}", ExitCode.FAILED
+            where = f"{error.filename}: " if error.filename else ""
+            return where + (os.strerror(number).lower() if where else str(error)), ExitCode.FAILED
         case _:
             defect = f"{type(error).__name__}: {error} (a defect; --debug shows where)"
             return defect, ExitCode.FAILED
@@ -252,11 +259,15 @@ def queue_push(
     share: ShareOption = None,
 ) -> None:
     """Enqueue datasets, oldest first; those already known are skipped."""
-    with _queue(share) as (queue, _):
-        length, verdicts = queue.push(paths)
-    for path in paths:
-        verdict = verdicts[path]
-        typer.echo(path if verdict == "pushed" else f"{path} (not pushed: {_why(verdict)})")
+    with _queue(share) as (queue, settings):
+        names = [_below_share(path, settings.share) for path in paths]
+        length, verdicts = queue.push(names)
+    seen: set[str] = set()
+    for name in names:
+        verdict = "waiting" if name in seen else verdicts[name]
+        seen.add(name)
+        note = "" if verdict == "pushed" else f" (not pushed: {_why(verdict)})"
+        typer.echo(printable(name) + note)
     typer.echo(f"Queue length: {length}")
 
 
@@ -307,14 +318,14 @@ def queue_status(
         typer.echo(f"processing  {len(status.claims)}")
         for claim in status.claims:
             typer.echo(
-                f"  {claim.dataset}  worker {claim.session or 'foreign'}  lease ends in "
+                f"  {printable(claim.dataset)}  worker {claim.session or 'foreign'}  lease ends in "
                 f"{claim.lease_seconds:.0f} s"
             )
         typer.echo(f"committed   {status.committed}")
         typer.echo(f"dead        {len(status.dead)}")
-        typer.echo(f"head        {status.head.dataset or 'none'}")
+        typer.echo(printable(f"head        {status.head.dataset or 'none'}"))
         if status.halted:
-            typer.echo(f"HALTED      {status.halted.dataset}: {status.halted.reason}")
+            typer.echo(printable(f"HALTED      {status.halted.dataset}: {status.halted.reason}"))
     return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
 
 
@@ -324,7 +335,7 @@ def queue_dead(share: ShareOption = None) -> None:
     with _queue(share) as (queue, _):
         dead = queue.status().dead
     for letter in dead:
-        typer.echo(f"{letter.dataset}: {letter.kind}: {letter.reason}")
+        typer.echo(printable(f"{letter.dataset}: {letter.kind}: {letter.reason}"))
     if not dead:
         typer.echo("no dead letters")
 
@@ -342,8 +353,7 @@ def queue_retry(
     if not verdicts:
         typer.echo("the chain is not halted")
     for path, verdict in verdicts.items():
-        reason = {"retried": "will be tried again", "not halted": "the chain is not halted on it"}
-        typer.echo(f"{path}: {reason.get(verdict, _why(verdict))}")
+        typer.echo(f"{printable(path)}: {_why(verdict)}")
     return (
         ExitCode.DONE
         if all(verdict == "retried" for verdict in verdicts.values())
@@ -368,7 +378,9 @@ def queue_skip(
 @queue_app.command("rebuild", epilog="Example: `workload queue rebuild`")
 def queue_rebuild(
     share: ShareOption = None,
-    label: Annotated[str | None, typer.Option(help="Label column; default WORKLOAD_LABEL.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Label column; default: the one learned.")
+    ] = None,
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
@@ -383,13 +395,13 @@ def queue_rebuild(
         store = Share(settings.share, settings.visibility_seconds)
         store.check()
         with counting("Reading", None) as advance:
-            rebuilt = rebuild(queue, store, label or settings.label, advance)
+            rebuilt = rebuild(queue, store, label, advance)
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"
     )
     for letter in rebuilt.refused:
-        typer.echo(f"{letter.dataset}: refused: {letter.reason}")
+        typer.echo(printable(f"{letter.dataset}: refused: {letter.reason}"))
 
 
 @contextmanager
@@ -420,9 +432,9 @@ def _settings() -> Settings:
 
 
 def _log_to_stdout() -> None:
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def _end_with_stdin() -> None:
@@ -436,8 +448,22 @@ def _end_with_stdin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _below_share(path: str, root: Path) -> str:
+    """A path as the queue names it: relative to the share, also when given from outside."""
+    name = PurePosixPath(path)
+    for base in (root, root.resolve()):
+        for candidate in (name, PurePosixPath(Path(path).absolute())):
+            if candidate.is_absolute() and candidate.is_relative_to(base):
+                name = candidate.relative_to(base)
+    if root.is_dir() and not (root / name).is_file():
+        raise UsageError(f"{path}: no such file below the share {root}; nothing was pushed")
+    return str(name)
+
+
 def _why(verdict: str) -> str:
     return {
+        "retried": "will be tried again",
+        "not halted": "the chain is not halted on it",
         "waiting": "it waits already",
         "processing": "it is in work",
         "committed": "it is learned already",

@@ -153,7 +153,7 @@ def read_day(
     try:
         table = _DECODERS[suffix](content)
         return _day(table, label if labelled else None, date, hashlib.sha256(content).hexdigest())
-    except (DatasetRefused, MemoryError):
+    except (DatasetRefused, MemoryError, ImportError):
         raise
     except Exception as error:  # pyarrow documents no closed set of errors for damaged bytes
         raise DatasetRefused(f"is not a readable {suffix} file ({_line(error)})") from error

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "ledger.jsonl"
 
+_FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed"}
+
 
 def ledger_line(commit: Commit) -> dict[str, Any]:
     """A commit as the ledger shows it."""
@@ -47,15 +49,18 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         UsageError: the file is not a ledger.
     """
     try:
-        text = path.read_text("utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
     try:
-        return [json.loads(line) for line in text.splitlines()]
+        lines = [json.loads(line) for line in content.decode().splitlines()]
+        if not all(isinstance(line, dict) and line.keys() >= _FIELDS for line in lines):
+            raise ValueError("a line lacks fields")  # noqa: TRY301
     except ValueError as error:
         raise UsageError(
             f"{path}: not a ledger ({error}); `workload queue rebuild` writes it again"
         ) from error
+    return lines
 
 
 @dataclass(slots=True)
@@ -85,17 +90,27 @@ class Projector:
             force: write the ledger even when the last one is younger than ``interval``.
         """
         store = CheckpointStore(self.share)
-        while commits := self.queue.commits(len(self._lines)):
+        proven: set[str] = set()
+        while True:
+            known = len(self._lines)
+            commits = self.queue.commits(max(0, known - 1))
+            if known:  # the last known commit again: it tells whether the chain is still the same
+                last = self._lines[-1]["checkpoint"]
+                if not commits or commits[0].record["checkpoint"] != last:
+                    self._lines, self._written = [], -1
+                    continue
+                del commits[0]
+            elif commits:
+                proven = {line["checkpoint"] for line in ledger_if_any(self.share)}
+            if not commits:
+                break
             for commit in commits:
-                store.publish(commit.record)
+                if commit.record["checkpoint"] not in proven:
+                    store.publish(commit.record)
                 self._lines.append(ledger_line(commit))
             self._write(force=force)
         self._write(force=force)
         return self._lines
-
-    def forget(self) -> None:
-        """Starts from nothing: the commits may have been replaced by a rebuild."""
-        self._lines, self._written = [], -1
 
     def _write(self, *, force: bool) -> None:
         now = time.monotonic()
@@ -115,3 +130,11 @@ def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
     with writing(path):
         if not path.exists() or path.read_bytes() != content:
             write_atomic(path, content)
+
+
+def ledger_if_any(share: Share) -> list[dict[str, Any]]:
+    """The ledger's lines; none when it is damaged."""
+    try:
+        return read_ledger(share.output / NAME)
+    except UsageError:
+        return []

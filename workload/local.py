@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 DIRECTORY = ".redis"
 
+_LOCK_SECONDS = 2.0
+"""How long the Redis of a run that was killed may take to end."""
+
 
 @contextmanager
 def serve(root: Path) -> Iterator[EmbeddedRedis]:
@@ -25,12 +29,12 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
     Raises:
         UsageError: another process serves it already.
     """
-    with _locked(root) as free:
-        if not free:
+    with _locked(root, _LOCK_SECONDS) as lock:
+        if lock is None:
             raise UsageError(
                 f"{root}: another run is at work on this share; wait for it or use another"
             )
-        with _server(root) as server:
+        with _server(root, lock) as server:
             yield server
 
 
@@ -43,9 +47,9 @@ def reach(root: Path) -> Iterator[str]:
     """
     if not (root / DIRECTORY).is_dir():
         raise UsageError(f"{root}: no run has used this share; start one with `workload run`")
-    with _locked(root) as free:
-        if free:
-            with _server(root) as server:
+    with _locked(root, 0.0) as lock:
+        if lock is not None:
+            with _server(root, lock) as server:
                 yield server.url
             return
         try:
@@ -56,26 +60,34 @@ def reach(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[bool]:
+def _locked(root: Path, seconds: float) -> Iterator[int | None]:
+    """Yields the lock's descriptor, or None when another process holds it for ``seconds``."""
     directory = root / DIRECTORY
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + seconds
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    yield None
+                    return
+                time.sleep(0.05)
+            else:
+                yield lock
+                return
     finally:
         os.close(lock)
 
 
 @contextmanager
-def _server(root: Path) -> Iterator[EmbeddedRedis]:
+def _server(root: Path, lock: int) -> Iterator[EmbeddedRedis]:
+    """Serves; the server itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
-    with EmbeddedRedis(directory) as server:
+    with EmbeddedRedis(directory, inherit=(lock,)) as server:
         write_atomic(directory / "address", server.url.encode())
         try:
             yield server

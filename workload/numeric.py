@@ -18,7 +18,12 @@ import os
 import platform
 import sys
 
+from workload.processes import module_environment, python
+
 BASELINE = "x86-64-v2"
+
+_GLIBC = (2, 33)
+"""First glibc that knows the tunables by these names."""
 
 _PINS = {
     "NPY_ENABLE_CPU_FEATURES": "X86_V2",
@@ -40,10 +45,11 @@ def dispatch() -> str:
     """What a checkpoint records: the pinned level, or ``native`` and the machine."""
     pins = pinned_environment()
     pinned = all(os.environ.get(name) == value for name, value in pins.items())
-    machine = platform.machine().lower()
-    if pinned and len(pins) == len(_PINS):
+    library, version = platform.libc_ver()
+    tunable = library == "glibc" and tuple(map(int, version.split(".")[:2])) >= _GLIBC
+    if pinned and tunable and len(pins) == len(_PINS):
         return BASELINE
-    return f"native-{machine}"
+    return f"native-{platform.machine().lower()}"
 
 
 def pin(arguments: list[str]) -> None:
@@ -55,7 +61,7 @@ def pin(arguments: list[str]) -> None:
     pins = pinned_environment()
     if all(os.environ.get(name) == value for name, value in pins.items()):
         return
-    environment = {**os.environ, **pins, "NPY_DISABLE_CPU_FEATURES": ""}
+    environment = {**module_environment(), **pins, "NPY_DISABLE_CPU_FEATURES": ""}
     os.execve(  # noqa: S606 - the same interpreter and program
-        sys.executable, [sys.executable, "-m", "workload", *arguments], environment
+        sys.executable, python("workload", *arguments), environment
     )

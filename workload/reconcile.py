@@ -6,19 +6,27 @@ whose publication a crash cut short. Both are chains of hashes, so one must cont
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workload.checkpoints import CheckpointStore, checkpoint_name
-from workload.datasets import SUFFIXES, name_date, read_day
+from workload.checkpoints import CheckpointStore
+from workload.datasets import LABELS, SUFFIXES, name_date, read_day
 from workload.errors import DatasetRefused, UsageError
-from workload.ledger import NAME, commit_of, ledger_line, read_ledger, write_ledger
+from workload.ledger import (
+    NAME,
+    commit_of,
+    ledger_if_any,
+    ledger_line,
+    read_ledger,
+    write_ledger,
+)
 from workload.queue import Commit, DeadLetter
 from workload.share import TRAINING
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from workload.queue import Queue
@@ -69,63 +77,76 @@ class Rebuilt:
 
 
 def rebuild(
-    queue: Queue, share: Share, label: str, on_file: Callable[[str], None] = lambda _: None
+    queue: Queue,
+    share: Share,
+    label: str | None = None,
+    on_file: Callable[[str], None] = lambda _: None,
 ) -> Rebuilt:
     """Restores the queue from the files: keeps the chain they prove, requeues the rest.
 
-    Datasets are taken in date order. A learned dataset is kept when its checkpoint continues the
-    chain kept so far and its file still has the hash that was learned. The names of checkpoints
-    after the kept chain are withdrawn, so that nothing takes them for committed.
+    Datasets are taken in date order: those in ``datasets/training``, and those from elsewhere that
+    are learned or unfinished. A learned dataset is kept when its checkpoint continues the chain
+    kept so far and its file still has the hash that was learned. The names of other checkpoints
+    are withdrawn, so that nothing takes them for committed.
 
     Args:
         queue: replaced as a whole; workers at work lose their leases.
         share: with datasets and checkpoints.
-        label: label column.
+        label: label column; None keeps the one the chain has learned.
         on_file: called with each dataset before it is looked at.
 
     Raises:
         UsageError: there is no dataset on the share.
     """
-    datasets, refused = _dated(share)
-    if not datasets and not refused:
+    published = dict(CheckpointStore(share).published())
+    records = {record["dataset"]: record for record in published.values() if record}
+    names = {*training_datasets(share.root), *queue.unfinished()}
+    names |= {dataset for dataset in records if (share.root / dataset).is_file()}
+    datasets, refused = _dated(names, learned=set(records))
+    if not names:
         allowed = ", ".join(SUFFIXES)
         raise UsageError(
             f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {allowed}"
         )
-    checkpoints = {
-        path.name: (digest, tree) for path, digest, tree in CheckpointStore(share).published()
-    }
-    ledger = {line["checkpoint"]: commit_of(line) for line in _ledger_if_any(share)}
+    ledger = {line["checkpoint"]: commit_of(line) for line in ledger_if_any(share)}
     kept: list[Commit] = []
     waiting: list[str] = []
-    head: str | None = None
     for dataset in datasets:
         on_file(dataset)
-        digest, tree = checkpoints.get(checkpoint_name(dataset), (None, None))
+        record = records.get(dataset)
         try:
-            day = read_day(share.dataset_path(dataset), label=label, date=name_date(dataset))
+            path = share.dataset_path(dataset)
+            if record and not waiting and _continues(kept, record, path, label):
+                kept.append(ledger.get(record["checkpoint"]) or _commit_of(record, share.output))
+                continue
+            chain_label = kept[-1].record["label"] if kept else None
+            read_day(path, label=label or chain_label or LABELS[0], date=name_date(dataset))
         except DatasetRefused as error:
             refused.append(DeadLetter(dataset, "refused", str(error)))
-            continue
-        if waiting or digest is None or tree is None:
-            waiting.append(dataset)
-            continue
-        record = tree["record"]
-        if (
-            record["base"] == head
-            and record["dataset"] == dataset
-            and record["sha256"] == day.sha256
-        ):
-            kept.append(ledger.get(digest) or _commit_from_file(record, digest, share.output))
-            head = digest
+        except FileNotFoundError:
+            waiting.append(dataset)  # a worker waits for it, and says so
         else:
             waiting.append(dataset)
-    kept_names = {commit.record["checkpoint_file"] for commit in kept}
-    for name in checkpoints.keys() - kept_names:
-        (share.output / name).unlink(missing_ok=True)
+    lines = [ledger_line(commit) for commit in kept]
+    write_ledger(share, lines)  # first: a longer ledger would prove what is to be learned again
     queue.restore(kept, replace=True, waiting=waiting, dead=refused)
-    write_ledger(share, [ledger_line(commit) for commit in kept])
+    write_ledger(share, lines)  # a worker may have written the old one meanwhile
+    kept_names = {line["checkpoint_file"] for line in lines}
+    for path in published:
+        if path.name not in kept_names:
+            path.unlink(missing_ok=True)
     return Rebuilt([commit.record["dataset"] for commit in kept], waiting, refused)
+
+
+def _continues(
+    kept: Sequence[Commit], record: Mapping[str, Any], path: Path, label: str | None
+) -> bool:
+    """Whether a checkpoint's record continues the chain kept so far, on the file as it is."""
+    head = kept[-1].record["checkpoint"] if kept else None
+    if record["base"] != head or (label is not None and record["label"] != label):
+        return False
+    with path.open("rb") as stream:
+        return bool(record["sha256"] == hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def training_datasets(root: Path) -> list[str]:
@@ -139,11 +160,11 @@ def training_datasets(root: Path) -> list[str]:
     ]
 
 
-def _dated(share: Share) -> tuple[list[str], list[DeadLetter]]:
-    """The datasets in date order, and those that have no place on the time line."""
+def _dated(names: set[str], learned: set[str]) -> tuple[list[str], list[DeadLetter]]:
+    """Datasets in date order, and those without a place on the time line; learned ones first."""
     dates: dict[dt.date, str] = {}
     refused = []
-    for dataset in training_datasets(share.root):
+    for dataset in sorted(names, key=lambda name: (name not in learned, name)):
         try:
             date = name_date(dataset)
         except DatasetRefused as error:
@@ -157,15 +178,8 @@ def _dated(share: Share) -> tuple[list[str], list[DeadLetter]]:
     return [dates[date] for date in sorted(dates)], refused
 
 
-def _ledger_if_any(share: Share) -> list[dict[str, Any]]:
-    try:
-        return read_ledger(share.output / NAME)
-    except UsageError:
-        return []
-
-
-def _commit_from_file(record: dict[str, Any], digest: str, output: Path) -> Commit:
+def _commit_of(record: Mapping[str, Any], output: Path) -> Commit:
     """A commit whose ledger line is lost: what the queue knew about it is gone with it."""
     written = (output / record["checkpoint_file"]).stat().st_mtime
-    known = {**record, "checkpoint": digest, "worker": None, "seconds": {}, "started": written}
+    known = {**record, "worker": None, "seconds": {}, "started": written}
     return Commit(known, attempts=0, crashes=0, committed=written)

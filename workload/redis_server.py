@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 import redis
 
 from workload.errors import UsageError, WorkloadError
+from workload.processes import module_environment, python
+from workload.tether import INHERIT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,14 +56,20 @@ class EmbeddedRedis:
         directory: keeps its append-only file, so that a second start continues.
         server: the executable; None finds one.
         options: further settings as ``--name value`` words.
+        inherit: descriptors the server keeps open as long as it lives, such as a lock's.
     """
 
     def __init__(
-        self, directory: Path, server: Path | None = None, options: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        server: Path | None = None,
+        options: tuple[str, ...] = (),
+        inherit: tuple[int, ...] = (),
     ) -> None:
         self.directory = directory
         self._server = server or find_redis_server()
         self._options = options
+        self._inherit = inherit
         self._sockets = Path(tempfile.mkdtemp(prefix="workload-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +109,10 @@ class EmbeddedRedis:
             *self._options,
         ]
         self._process = subprocess.Popen(  # noqa: S603 - the server found or given
-            [sys.executable, "-m", "workload.tether", *command], stdin=subprocess.PIPE
+            python("workload.tether", *command),
+            env=module_environment() | {INHERIT: " ".join(map(str, self._inherit))},
+            stdin=subprocess.PIPE,
+            pass_fds=self._inherit,
         )
         deadline = time.monotonic() + _START_SECONDS
         client = redis.Redis.from_url(self.url)

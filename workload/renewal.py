@@ -16,12 +16,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from workload.errors import LeaseLost
+from workload.processes import module_environment, python
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,7 +62,6 @@ class LeaseKeeper:
     def hold(self, lease: Lease) -> None:
         """Starts renewing a lease that was just claimed."""
         self._held[lease.dataset] = lease
-        self._lost.discard(lease.dataset)
         self.progress()
 
     def drop(self, lease: Lease) -> None:
@@ -78,15 +77,16 @@ class LeaseKeeper:
         """Notes progress; raises LeaseLost when the renewal of ``lease`` was rejected."""
         self.progress()
         self._listen()
-        if lease.dataset in self._lost:
+        if lease.token in self._lost:
             raise LeaseLost(f"{lease.dataset}: the lease was not renewed in time and is lost")
 
     def _start(self) -> None:
         reader, self._wakeup = os.pipe()
         os.set_blocking(self._wakeup, False)
         password = self.settings.redis_password
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "workload.renewer"],
+        self._child = subprocess.Popen(  # noqa: S603 - this package
+            python("workload.renewer"),
+            env=module_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(reader,),

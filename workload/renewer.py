@@ -1,7 +1,7 @@
 """The child process that renews a worker's leases; ``workload.renewal`` describes its duties.
 
 It reads one JSON object a line from standard input: first its settings, then what the worker
-holds. It writes one JSON list a line: the datasets whose renewal was rejected.
+holds. It writes one JSON list a line: the tokens whose renewal was rejected.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import psutil
+import redis
 
 from workload.errors import WorkloadError
 from workload.queue.client import Limits, Queue
@@ -83,7 +84,7 @@ class _Renewer:
             return
         try:
             lost = self._queue.renew(self._held)
-        except WorkloadError:
+        except (WorkloadError, redis.RedisError):
             self._renew_at = time.monotonic() + _RETRY_SECONDS
             return
         if lost:
@@ -120,7 +121,7 @@ def main() -> None:
         Patience(0.0),
         session=settings["session"],
     )
-    with suppress(WorkloadError):
+    with suppress(WorkloadError, redis.RedisError):
         _Renewer(queue, settings).serve()
 
 

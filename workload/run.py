@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from workload import local
 from workload.display import RunDisplay, counting
+from workload.printable import printable
 from workload.reconcile import training_datasets
 from workload.reporting import refresh_report
 from workload.supervisor import Outcome, Supervisor, local_share
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from workload.errors import ExitCode
     from workload.share import Share
 
@@ -62,15 +63,19 @@ def _transfer(share: Share, datasets: Path) -> None:
 
 def _simulate(share: Share, days: int, seed: int, file_format: str) -> None:
     from workload.simulator import simulate  # noqa: PLC0415
+    from workload.transfer import transfer  # noqa: PLC0415
 
-    with counting("Simulating", days + 1) as advance:
-        simulate(
-            share.root / "datasets",
-            days=days,
-            seed=seed,
-            file_format=file_format,
-            on_day=lambda path, _: advance(path.name),
-        )
+    # Through a transfer: a file that may have been learned is never replaced by another.
+    with TemporaryDirectory(prefix=".simulated-", dir=share.root) as directory:
+        with counting("Simulating", days + 1) as advance:
+            simulate(
+                Path(directory),
+                days=days,
+                seed=seed,
+                file_format=file_format,
+                on_day=lambda path, _: advance(path.name),
+            )
+        transfer(Path(directory), share.root)
     print(f"Simulated {days} days of card transactions (seed {seed})")  # noqa: T201
 
 
@@ -97,22 +102,25 @@ def _summarize(root: Path, outcome: Outcome) -> None:
             f"Workers replaced: {outcome.replaced}; datasets taken over from a dead worker: "
             f"{crashes}; failed attempts: {attempts}; nothing was lost"
         )
-    out += [f"Refused: {letter.dataset}: {letter.reason}" for letter in outcome.status.refused]
+    out += [
+        f"{letter.kind.title()}: {letter.dataset}: {letter.reason}"
+        for letter in outcome.status.dead
+    ]
     if outcome.status.halted:
         halted = outcome.status.halted
         out.append(f"Halted at {halted.dataset}: {halted.reason}")
         out.append(f"Next: workload queue retry --share {root}  (or: queue skip {halted.dataset})")
-    elif outcome.status.refused:
+    elif outcome.status.dead:
         out.append(f"Next: repair the files, then workload queue rebuild --share {root}")
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
-        if not outcome.status.refused and not outcome.status.halted:
+        if not outcome.status.dead and not outcome.status.halted:
             out.append(
                 f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "
                 "--dataset FILE --out scores.csv"
             )
-    print("\n".join(out))  # noqa: T201
+    print("\n".join(map(printable, out)))  # noqa: T201
 
 
 def _quality(line: dict[str, object]) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from workload.chain import Model
 from workload.datasets import read_day
 from workload.errors import UsageError
-from workload.share import writing
+from workload.share import write_atomic, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,8 @@ def score(checkpoint: Path, dataset: Path, out: Path) -> int:
         {"TRANSACTION_ID": day.transaction, "FRAUD_PROBABILITY": probability, "RANK": rank}
     )
     write = pyarrow.csv.write_csv if out.suffix == ".csv" else pyarrow.parquet.write_table
-    temporary = out.with_name(f".{out.name}.tmp")
+    buffer = pa.BufferOutputStream()
+    write(table, buffer)
     with writing(out):
-        write(table, temporary)
-        temporary.replace(out)
+        write_atomic(out, buffer.getvalue().to_pybytes())
     return day.rows

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workload.errors import UsageError
 from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
+from workload.queue.connection import masked
 from workload.share import VISIBILITY_SECONDS
 
 
@@ -23,6 +24,7 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         default="redis://redis:6379/0",
+        repr=False,  # it may hold a password
         pattern=r"^(rediss?|unix)://",
         description="address of Redis: redis://, rediss:// or unix://",
     )
@@ -108,4 +110,5 @@ def _one_line(error: ValidationError) -> str:
     field = str(first["loc"][0])
     variable = field if field.isupper() else f"WORKLOAD_{field.upper()}"
     meaning = Settings.model_fields[field.lower()].description
-    return f"{variable}={first['input']!r}: {first['msg'].lower()} ({meaning})"
+    value = masked(str(first["input"]))
+    return f"{variable}={value!r}: {first['msg'].lower()} ({meaning})"

@@ -29,6 +29,9 @@ OUTPUT = "output"
 VISIBILITY_SECONDS = 90.0
 """How long a file that must exist may stay invisible: NFS attribute caches hold up to 60 s."""
 
+_NO_PATH = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EINVAL}
+"""Errors that lie in the path itself, not in the state of the share."""
+
 _UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -69,6 +72,7 @@ class Share:
 
         Raises:
             DatasetRefused: the item leads out of the share or is not a plain file.
+            OSError: the file is not there, or the share can't be read now.
         """
         name = PurePosixPath(dataset)
         if not dataset or "\0" in dataset or name.is_absolute() or ".." in name.parts:
@@ -78,14 +82,16 @@ class Share:
             )
         path = self.root / name
         try:
-            real = path.resolve()
+            if not path.resolve().is_relative_to(self.root.resolve()):
+                raise DatasetRefused("a symbolic link leads out of the share")
             mode = path.stat().st_mode
-        except FileNotFoundError:
-            return path
-        except (OSError, RuntimeError) as error:
-            raise DatasetRefused(f"the path can't be followed ({type(error).__name__})") from error
-        if not real.is_relative_to(self.root.resolve()):
-            raise DatasetRefused("a symbolic link leads out of the share")
+        except RuntimeError as error:  # how Python before 3.13 reports a loop
+            raise DatasetRefused("the path can't be followed (a loop of links)") from error
+        except OSError as error:
+            if error.errno in _NO_PATH:
+                reason = os.strerror(error.errno).lower()
+                raise DatasetRefused(f"the path can't be followed ({reason})") from error
+            raise
         if not stat.S_ISREG(mode):
             raise DatasetRefused("not a file; name a file of one day's transactions")
         return path

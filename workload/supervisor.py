@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
 from workload.ledger import Projector
 from workload.numeric import pinned_environment
+from workload.processes import module_environment, python
 from workload.queue import Queue, connect
 from workload.queue.connection import Patience
 from workload.reconcile import reconcile, training_datasets
@@ -136,7 +136,7 @@ class Supervisor:
                     self._stop()
         lines = projector.project()
         status = queue.status()
-        if status.halted or status.refused:
+        if status.halted or status.dead:
             self._exit_code = ExitCode.INCOMPLETE
         return Outcome(
             self._exit_code,
@@ -172,7 +172,7 @@ class Supervisor:
         self._started += 1
         name = f"worker-{self._started}"
         environment = {
-            **os.environ,
+            **module_environment(),
             **pinned_environment(),
             "WORKLOAD_SHARE": str(self.share.root),
             "WORKLOAD_REDIS_URL": self.server.url,
@@ -182,13 +182,14 @@ class Supervisor:
         }
         environment.pop("REDIS_PASSWORD", None)  # the run's own Redis has none
         environment.setdefault("WORKLOAD_VISIBILITY_SECONDS", str(self.share.visibility_seconds))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workload", "work", "--until-stdin-closes"],
+        process = subprocess.Popen(  # noqa: S603 - this package
+            python("workload", "work", "--until-stdin-closes"),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             start_new_session=True,
         )
         threading.Thread(target=self._read, args=(name, process), daemon=True).start()
@@ -227,7 +228,7 @@ class Supervisor:
         self.display.line(f"[{worker.name}] died ({_cause(code)}), starting another")
         self._start()
 
-    def _revive(self, _error: Exception) -> None:
+    def _revive(self, _error: Exception, _seconds: float) -> None:
         if self.server.revive():
             self.display.line("Redis died and was started again")
 

@@ -11,12 +11,18 @@ import subprocess
 import sys
 import threading
 
+INHERIT = "WORKLOAD_TETHER_INHERIT"
+"""Names the descriptors the command keeps open."""
+
 
 def main() -> int:
     """Returns the command's exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the starter's to handle
     child = subprocess.Popen(  # noqa: S603 - the caller's own command
-        sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True
+        sys.argv[1:],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=[int(number) for number in os.environ.pop(INHERIT, "").split()],
     )
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
 

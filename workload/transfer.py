@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from contextlib import suppress
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PARTS = ("training", "testing")
+PARTS = ("testing", "training")  # what the chain is tested on must be there when it begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ def transfer(
         on_file(name)
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            other = _same_name(target)
+            if other:
+                raise UsageError(
+                    f"{other}: is of the same day as {path}; one file a day, use another share"
+                )
             if target.exists():
                 _must_equal(path, target)
                 done.present.append(name)
@@ -66,6 +72,13 @@ def transfer(
                 _copy(path, target)
                 done.copied.append(name)
     return done
+
+
+def _same_name(target: Path) -> Path | None:
+    """A dataset beside ``target`` that differs from it only in its format."""
+    stem = target.name.split(".", 1)[0]
+    beside = (target.with_name(stem + suffix) for suffix in SUFFIXES)
+    return next((path for path in beside if path != target and path.exists()), None)
 
 
 def _must_equal(path: Path, target: Path) -> None:
@@ -79,7 +92,13 @@ def _must_equal(path: Path, target: Path) -> None:
 def _copy(path: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        shutil.copyfile(path, temporary)
+        try:
+            shutil.copyfile(path, temporary)
+        except OSError as error:
+            if error.filename != str(path):
+                raise
+            reason = os.strerror(error.errno or 0).lower()
+            raise UsageError(f"{path}: can't be read ({reason})") from error
         sync(temporary)
         if _sha256(temporary) != _sha256(path):
             raise UsageError(f"{target}: the copy differs from {path}; is it being written?")

@@ -27,7 +27,7 @@ from workload.errors import (
 from workload.ledger import Projector
 from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
 from workload.queue.connection import Patience
-from workload.reconcile import reconcile
+from workload.reconcile import reconcile, training_datasets
 from workload.renewal import LeaseKeeper
 from workload.reporting import refresh_report
 from workload.share import TESTING, Share
@@ -65,14 +65,12 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
             settings.redis_password.get_secret_value() if settings.redis_password else None,
         ),
         settings.limits,
-        Patience(settings.redis_wait_seconds, termination.pause, _log_absence),
+        Patience(settings.redis_wait_seconds, termination.pause),
     )
     share = Share(settings.share, settings.visibility_seconds, termination.pause)
     log.info("Worker with sessionID: %s", queue.session)
     share.check()
     queue.check()
-    if restored := reconcile(queue, share):
-        log.info("Redis had lost commits, restored from the ledger: commits=%d", restored)
     with LeaseKeeper(settings, queue.session) as keeper:
         worker = Worker(settings, queue, share, keeper, termination)
         try:
@@ -94,14 +92,18 @@ class Worker:
     _model: Model | None = None
     _testing: tuple[object, TestSet] | None = None
     _projector: Projector = field(init=False)
+    _redis_may_have_lost: bool = True
+    _redis_lost_queue: bool = False
 
     def __post_init__(self) -> None:
         self._projector = Projector(self.share, self.queue)
+        self.queue.patience.on_away = self._note_absence
 
     def run(self) -> ExitCode:
         """Works until the queue is drained or halted."""
+        self._reconcile()
         log.info("Initial queue state: empty=%s", self.queue.status().drained)
-        waiting_since = time.monotonic()
+        waiting_since, announced = time.monotonic(), False
         while True:
             match self._claim():
                 case Claimed(lease, turn):
@@ -113,6 +115,9 @@ class Worker:
                 case Empty(processing=0, filled=True):
                     return self._finish()
                 case Empty(processing=0):
+                    if not announced:
+                        log.info("Waiting for the first dataset")
+                        announced = True
                     waited = time.monotonic() - waiting_since
                     self._wait_for_first(self.settings.first_dataset_wait_seconds - waited)
                 case Empty(wait=wait):
@@ -122,6 +127,23 @@ class Worker:
                     log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
                     self._projector.project()
                     return ExitCode.INCOMPLETE
+
+    def _note_absence(self, error: Exception, seconds: float) -> None:
+        self._redis_may_have_lost = True
+        if seconds == 0:
+            log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
+
+    def _reconcile(self) -> int:
+        """After a start or an absence of Redis: restores commits that only the ledger knows."""
+        if not self._redis_may_have_lost:
+            return 0
+        self._redis_may_have_lost = False
+        empty = not self.queue.status().committed
+        restored = reconcile(self.queue, self.share)
+        if restored:
+            self._redis_lost_queue |= empty
+            log.warning("Redis had lost commits, restored from the ledger: commits=%d", restored)
+        return restored
 
     def leave(self) -> None:
         """Hands back what this session holds and publishes what is committed.
@@ -137,6 +159,8 @@ class Worker:
 
     def _claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
         """Claims and, before a signal can end the process, has the lease renewed."""
+        if holding is None:
+            self._reconcile()
         with self.termination.deferred():
             answer = self.queue.claim(holding)
             if isinstance(answer, Claimed):
@@ -160,7 +184,6 @@ class Worker:
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
             self._model = None
-            self._projector.forget()
         except DatasetFailed as error:
             self._fail(lease, str(error))
         except WorkloadError:
@@ -169,15 +192,19 @@ class Worker:
             self._fail(lease, f"{type(error).__name__}: {error}")
         finally:
             self.keeper.drop(lease)
-        self._projector.project(force=False)
+        try:
+            self._projector.project(force=False)
+        except (DatasetFailed, OSError) as error:  # it is committed; whoever ends publishes again
+            log.warning("Not published yet: reason=%s", error)
 
     def _prepare(self, lease: Lease) -> Day:
         """Reads and checks the dataset: all that needs no turn."""
-        path = self.share.dataset_path(lease.dataset)
-        date = name_date(lease.dataset)
-        day = self.share.when_visible(
-            lease.dataset, lambda: read_day(path, label=self.settings.label, date=date)
-        )
+
+        def look() -> Day:
+            path = self.share.dataset_path(lease.dataset)
+            return read_day(path, label=self.settings.label, date=name_date(lease.dataset))
+
+        day = self.share.when_visible(lease.dataset, look)
         self.keeper.check(lease)
         return day
 
@@ -200,6 +227,9 @@ class Worker:
     def _fold_and_commit(
         self, lease: Lease, head: Head, day: Day, clock: _Clock, started: float
     ) -> None:
+        if self._reconcile():
+            self.queue.hand_back()
+            raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
         testing, untested = self._testing_set(base)
         self.keeper.check(lease)
@@ -254,6 +284,8 @@ class Worker:
         Once the chain has been tested on one, it must be there: every worker decides alike.
         """
         wanted = base.record.get("testing_dataset")
+        if base.record and not wanted:
+            return None, "the chain began without a testing dataset"
         path = self.share.root / wanted if wanted else find_testing_set(self.share.root)
         if path is None:
             return None, "there is no testing dataset"
@@ -268,10 +300,13 @@ class Worker:
             return self._testing[1]
 
         try:
-            return self.share.when_visible(dataset, look), ""
+            testing = self.share.when_visible(dataset, look)
         except DatasetRefused as error:
             log.warning("Testing dataset refused: dataset=%s reason=%s", dataset, error)
             return None, f"{dataset} was refused: {error}"
+        if base.record and testing.day.sha256 != base.record["testing_sha256"]:
+            return None, f"{dataset} is not the file the chain began with"
+        return testing, ""
 
     def _fail(self, lease: Lease, reason: str) -> None:
         """Counts a failed attempt, after a pause that grows with the attempts."""
@@ -297,10 +332,20 @@ class Worker:
         status = self.queue.status()
         if self.settings.write_report:
             refresh_report(self.share, lines, status.dead)
-        for letter in status.refused:
+        for letter in status.dead:
             log.warning("Dead letter: dataset=%s reason=%s", letter.dataset, letter.reason)
+        left = 0
+        if self._redis_lost_queue:
+            known = {line["dataset"] for line in lines} | {each.dataset for each in status.dead}
+            left = len(set(training_datasets(self.share.root)) - known)
+        if left:
+            log.error(
+                "Redis had lost its queue: %d datasets are neither learned nor queued; "
+                "`workload queue rebuild` queues them",
+                left,
+            )
         log.info("Queue empty, exiting")
-        return ExitCode.INCOMPLETE if status.refused else ExitCode.DONE
+        return ExitCode.INCOMPLETE if status.dead or left else ExitCode.DONE
 
 
 def find_testing_set(root: Path) -> Path | None:
@@ -324,10 +369,6 @@ class _Clock:
     @property
     def total(self) -> float:
         return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)
-
-
-def _log_absence(error: Exception) -> None:
-    log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
 
 
 def _figure(value: float | None) -> str:

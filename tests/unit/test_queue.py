@@ -193,7 +193,7 @@ def test_worker_that_lost_its_lease_can_neither_commit_renew_refuse_nor_fail(
         zombie.fail(stale, "no")
     with pytest.raises(LeaseLost):
         zombie.claim(holding=stale)
-    assert zombie.renew([(stale.dataset, stale.token)]) == {"a"}
+    assert zombie.renew([(stale.dataset, stale.token)]) == {stale.token}
     assert zombie.hand_back() == []
     commit(heir, fresh)
     assert len(heir.commits()) == 1
@@ -433,7 +433,7 @@ def test_push_is_safe_to_run_twice(new_queue: Callable[..., Queue]) -> None:
     assert queue.push(["a", "b", "c", "c"])[1] == {
         "a": "committed",
         "b": "processing",
-        "c": "waiting",
+        "c": "pushed",
     }
     assert waiting(queue) == ["c"]
 

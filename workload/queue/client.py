@@ -162,11 +162,6 @@ class Status:
         """Nothing waits and nothing is in work."""
         return not self.waiting and not self.claims
 
-    @property
-    def refused(self) -> list[DeadLetter]:
-        """The dead letters that nobody has decided to skip."""
-        return [letter for letter in self.dead if letter.kind == "refused"]
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -245,7 +240,7 @@ class Queue:
                 raise LeaseLost(f"{held[0]}: the lease ended and another worker may hold it")
 
     def renew(self, leases: Iterable[tuple[str, str]]) -> set[str]:
-        """Extends leases, given as (dataset, token); returns the datasets no longer held."""
+        """Extends leases, given as (dataset, token); returns the tokens no longer valid."""
         pairs = [text for lease in leases for text in lease]
         return set(self._call("renew", self._lease_ms, *pairs))
 
@@ -293,8 +288,9 @@ class Queue:
 
     def push(self, datasets: Sequence[str]) -> tuple[int, dict[str, str]]:
         """Enqueues; returns the length of the waiting list and a verdict per dataset."""
-        length, verdicts = self._call("push", *datasets)
-        return int(length), dict(zip(datasets, verdicts, strict=True))
+        names = list(dict.fromkeys(datasets))
+        length, verdicts = self._call("push", *names)
+        return int(length), dict(zip(names, verdicts, strict=True))
 
     def retry(self, datasets: Sequence[str] = ()) -> dict[str, str]:
         """Lets a halted chain go on; returns a verdict per dataset."""
@@ -335,7 +331,7 @@ class Queue:
 
     def commits(self, start: int = 0) -> list[Commit]:
         """The commit records in chain order, from position ``start`` on."""
-        texts = self.patience.call(lambda _: self.client.lrange(_COMMITS, start, -1))
+        texts = self._range(_COMMITS, start)
         return [
             Commit(
                 record=envelope["record"],
@@ -345,6 +341,10 @@ class Queue:
             )
             for envelope in map(json.loads, texts)
         ]
+
+    def unfinished(self) -> list[str]:
+        """The datasets that wait or are in work."""
+        return [dataset for key in (NAME, KEYS[1]) for dataset in self._range(key)]
 
     def restore(
         self,
@@ -381,7 +381,10 @@ class Queue:
             ],
         }
         mode = "replace" if replace else "extend"
-        return bool(self._call("restore", mode, extends or "", json.dumps(plan)) == "restored")
+        return bool(
+            self._call("restore", mode, extends or "", json.dumps(plan, ensure_ascii=False))
+            == "restored"
+        )
 
     def wait_for_push(self, seconds: float) -> None:
         """Blocks until anyone pushes to the empty waiting list, at most ``seconds``.
@@ -404,6 +407,9 @@ class Queue:
     @property
     def _lease_ms(self) -> int:
         return round(self.limits.lease_seconds * 1000)
+
+    def _range(self, key: str, start: int = 0) -> list[str]:
+        return list(self.patience.call(lambda _: self._execute("LRANGE", key, start, -1)))
 
     def _call(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
         return self.patience.call(lambda _: self._run(name, *arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,8 +27,11 @@ RESPONSE_SECONDS = 10.0
 _PASSING = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError)
 """Errors that a restart or a failover causes and ends."""
 
-_PASSING_CODES = ("MISCONF", "LOADING", "OOM", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "BUSY")
-"""Replies that say the server is there but can't write at the moment."""
+_PASSING_CODES = re.compile(
+    r"(?:^|-)(MISCONF|LOADING|OOM|READONLY|NOREPLICAS|MASTERDOWN|TRYAGAIN|CLUSTERDOWN|BUSY)\b"
+)
+"""Replies that say the server is there but can't write at the moment; Redis 6.2 wraps those of a
+script's commands into a longer line."""
 
 _CREDENTIALS = (redis.AuthenticationError, NoPermissionError)
 
@@ -49,14 +53,20 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
         return redis.Redis.from_url(
             url,
             decode_responses=True,
+            encoding_errors="surrogateescape",  # a name anyone pushed may be any bytes
             socket_timeout=RESPONSE_SECONDS,
             retry=Retry(NoBackoff(), 0),
             **extra,
         )
     except ValueError as error:
         raise UsageError(
-            f"Redis address {url!r}: {error}; write redis://HOST:PORT/DB or unix:///PATH"
-        ) from error
+            f"Redis address {masked(url)!r}: {error}; write redis://HOST:PORT/DB or unix:///PATH"
+        ) from None
+
+
+def masked(url: str) -> str:
+    """An address without its password."""
+    return re.sub(r"//[^/]*@", "//***@", url)
 
 
 class Patience:
@@ -65,18 +75,18 @@ class Patience:
     Args:
         seconds: longest time without an answer.
         pause: called between tries with the seconds to wait; may raise to give up early.
-        on_away: called once per absence with the error that showed it.
+        on_away: called before each pause with the error and the seconds of absence so far.
     """
 
     def __init__(
         self,
         seconds: float,
         pause: Callable[[float], None] = time.sleep,
-        on_away: Callable[[Exception], None] | None = None,
+        on_away: Callable[[Exception, float], None] | None = None,
     ) -> None:
         self.seconds = seconds
         self._pause = pause
-        self._on_away = on_away
+        self.on_away = on_away
 
     def call(self, command: Callable[[bool], T]) -> T:
         """Runs ``command(retried)`` until it answers.
@@ -101,14 +111,13 @@ class Patience:
                     raise UsageError(
                         f"Redis wants a password ({error}); set REDIS_PASSWORD"
                     ) from error
-                if not str(error).startswith(_PASSING_CODES):
+                if not _PASSING_CODES.search(str(error)):
                     raise
                 cause = error
             now = time.monotonic()
-            if away_since is None:
-                away_since = now
-                if self._on_away:
-                    self._on_away(cause)
+            away_since = away_since or now
+            if self.on_away:
+                self.on_away(cause, now - away_since)
             remaining = away_since + self.seconds - now
             if remaining <= 0:
                 raise QueueUnavailable(

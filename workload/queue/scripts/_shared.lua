@@ -35,20 +35,21 @@ local function unclaim(dataset)
   call('LREM', PROCESSING, '1', dataset)
 end
 
--- Returns a claimed dataset to the front of the waiting list, behind those that precede it.
+-- Returns a claimed dataset to the front of the waiting list, behind those that precede it. One
+-- that only a foreign worker had (those take the newest) goes back to the end it came from.
 local function put_back(dataset)
   unclaim(dataset)
   local order = tonumber(call('ZSCORE', ORDER, dataset))
-  local pivot = nil
-  if order then
-    local index = 0
-    while true do
-      local neighbour = call('LINDEX', WAITING, index)
-      local place = neighbour and tonumber(call('ZSCORE', ORDER, neighbour))
-      if not place or place > order then break end
-      pivot = neighbour
-      index = index + 1
-    end
+  if not order then
+    call('RPUSH', WAITING, dataset)
+    return
+  end
+  local pivot, index = nil, 0
+  while true do
+    local neighbour = call('LINDEX', WAITING, index)
+    local place = neighbour and tonumber(call('ZSCORE', ORDER, neighbour))
+    if not place or place > order then break end
+    pivot, index = neighbour, index + 1
   end
   if pivot then
     call('LINSERT', WAITING, 'AFTER', pivot, dataset)

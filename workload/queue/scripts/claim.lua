@@ -54,8 +54,10 @@ if #expired > 0 then
   for _, dataset in ipairs(expired) do
     if call('HEXISTS', CLAIMS, dataset) == 1 then
       crash(dataset, crash_limit)
-    else
+    elseif call('LPOS', PROCESSING, dataset) then
       put_back(dataset)
+    else
+      unclaim(dataset) -- its foreign worker finished it
     end
   end
   announce('expired')
@@ -63,7 +65,13 @@ if #expired > 0 then
   state[4], state[5] = halted[1], halted[2]
 end
 
-if state[4] then return { 'halted', state[4], state[5] } end
+-- A halt stops what comes after the dataset it names, not what precedes it.
+if state[4] then
+  local halt_at, place = call('ZSCORE', ORDER, state[4]), call('ZSCORE', ORDER, holding)
+  if not (halt_at and place and tonumber(place) < tonumber(halt_at)) then
+    return { 'halted', state[4], state[5] }
+  end
+end
 
 if repeated then
   local claims = call('HGETALL', CLAIMS)
@@ -89,10 +97,8 @@ if holding == '' then
 end
 
 -- A dataset in PROCESSING without a lease was claimed by a foreign worker: it gets a grace lease.
-if call('LLEN', PROCESSING) ~= call('ZCARD', LEASES) then
-  for _, dataset in ipairs(call('LRANGE', PROCESSING, 0, REAP_AT_MOST - 1)) do
-    call('ZADD', LEASES, 'NX', now + lease_ms, dataset)
-  end
+for _, dataset in ipairs(call('LRANGE', PROCESSING, 0, REAP_AT_MOST - 1)) do
+  call('ZADD', LEASES, 'NX', now + lease_ms, dataset)
 end
 
 local function pause()
@@ -106,7 +112,10 @@ if holding ~= '' then
   while true do
     local first = call('ZRANGE', ORDER, 0, 0)[1]
     if first == holding then break end
-    if call('ZSCORE', LEASES, first) then return { 'wait', pause() } end
+    if call('LPOS', PROCESSING, first) then
+      call('ZADD', LEASES, 'NX', now + lease_ms, first)
+      return { 'wait', pause() }
+    end
     if call('LREM', WAITING, 1, first) == 1 then
       call('RPUSH', PROCESSING, first)
       return grant(first)
@@ -118,6 +127,6 @@ end
 
 if call('LLEN', WAITING) > 0 then return { 'wait', 0, '0-0' } end
 local ms, event = pause()
-local processing = call('LLEN', PROCESSING)
+local processing = math.max(call('LLEN', PROCESSING), call('ZCARD', LEASES))
 local filled = processing > 0 or call('EXISTS', STATE, DEAD) > 0
 return { 'empty', ms, event, processing, filled and 1 or 0 }

@@ -3,7 +3,7 @@
 -- ARGV  1 lease_ms   new length of the leases, from now
 --       2... dataset, token, dataset, token, ...
 --
--- Returns the datasets whose token is no longer valid: their worker must stop working on them.
+-- Returns the tokens that are no longer valid: their worker must stop working on those datasets.
 local deadline = now_ms() + tonumber(ARGV[1])
 local lost = {}
 for index = 2, #ARGV, 2 do
@@ -11,7 +11,7 @@ for index = 2, #ARGV, 2 do
   if call('HGET', CLAIMS, dataset) == token then
     call('ZADD', LEASES, deadline, dataset)
   else
-    table.insert(lost, dataset)
+    table.insert(lost, token)
   end
 end
 return lost

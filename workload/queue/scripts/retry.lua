@@ -1,14 +1,12 @@
 -- Lets a halted chain go on: the dataset it halted on is tried again from zero.
 --
--- ARGV  dataset...   only these; none: whichever the chain halted on
+-- ARGV  dataset...
 --
 -- Returns one verdict per dataset: 'retried', 'refused' (only a rebuild readmits it), 'skipped'
 -- (the same), or 'not halted'.
 local halted = call('HGET', STATE, 'halted_dataset')
-local wanted = ARGV
-if #wanted == 0 then wanted = { halted or nil } end
 local verdicts = {}
-for _, dataset in ipairs(wanted) do
+for _, dataset in ipairs(ARGV) do
   local finished = call('HGET', DONE, dataset)
   if dataset == halted then
     call('HDEL', STATE, 'halted_dataset', 'halted_reason')

@@ -3,10 +3,12 @@
 -- ARGV  1 dataset
 --       2 reason
 --
--- Returns 'skipped', or 'unknown' when the dataset is neither waiting nor claimed. A worker that
--- holds it loses its token.
+-- Returns 'skipped', or 'unknown' when the dataset is neither waiting nor claimed, or is finished. A
+-- worker that holds it loses its token.
 local dataset, reason = ARGV[1], ARGV[2]
 local removed = call('LREM', WAITING, 0, dataset)
+local finished = call('HGET', DONE, dataset)
+if finished then return finished == 'skipped' and 'skipped' or 'unknown' end
 if removed == 0 and call('HEXISTS', CLAIMS, dataset) == 0 then return 'unknown' end
 bury(dataset, 'skipped', reason)
 if call('HGET', STATE, 'halted_dataset') == dataset then

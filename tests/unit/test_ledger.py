@@ -1,0 +1,221 @@
+"""The ledger: what was committed and published, whoever writes it, however often."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from workload import ledger
+from workload.canonical import encode
+from workload.checkpoints import FORMAT, CheckpointStore
+from workload.errors import DatasetFailed, UsageError
+from workload.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
+from workload.queue import Commit, Queue, connect
+from workload.queue.connection import Patience
+from workload.share import Share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from workload.redis_server import EmbeddedRedis
+
+
+@pytest.fixture
+def queue(server: EmbeddedRedis) -> Iterator[Queue]:
+    opened = Queue(connect(server.url), patience=Patience(0.0))
+    opened.client.flushall()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    made = Share(tmp_path, visibility_seconds=0.0)
+    made.check()
+    return made
+
+
+def chain(share: Share, days: int, *, salt: str = "") -> list[Commit]:
+    """Commits of a chain whose checkpoints are written, not published."""
+    commits: list[Commit] = []
+    base = None
+    for day in range(1, days + 1):
+        content = encode({"format": FORMAT, "day": day, "salt": salt})
+        record = {
+            "order": day,
+            "dataset": f"datasets/training/2018-04-0{day}.pkl",
+            "date": f"2018-04-0{day}",
+            "base": base,
+            "checkpoint": CheckpointStore(share).write(content),
+            "checkpoint_file": f"model_cpt_2018-04-0{day}.pkl",
+        }
+        base = record["checkpoint"]
+        commits.append(Commit(record, attempts=0, crashes=1, committed=1.5))
+    return commits
+
+
+def commit(queue: Queue, commits: Sequence[Commit]) -> None:
+    assert queue.restore(commits, extends=commits[0].record["base"])
+
+
+def lines_of(share: Share) -> list[dict[str, Any]]:
+    return read_ledger(share.output / ledger.NAME)
+
+
+def assert_published(share: Share, line: Mapping[str, Any]) -> None:
+    content = (share.output / line["checkpoint_file"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == line["checkpoint"]
+
+
+def test_line_and_commit_are_two_forms_of_the_same(share: Share) -> None:
+    (one,) = chain(share, 1)
+    line = ledger_line(one)
+    assert (line["attempts"], line["crashes"], line["committed"]) == (0, 1, 1.5)
+    assert commit_of(line) == one
+
+
+def test_every_commit_is_published_and_has_a_line_in_chain_order(
+    share: Share, queue: Queue
+) -> None:
+    commits = chain(share, 3)
+    commit(queue, commits)
+    lines = Projector(share, queue).project()
+    assert lines == lines_of(share) == [ledger_line(each) for each in commits]
+    for line in lines:
+        assert_published(share, line)
+
+
+def test_line_appears_only_after_its_checkpoint_is_published(
+    share: Share, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def watched(where: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+        for line in lines:
+            assert_published(where, line)
+        written.append(len(lines))
+        write_ledger(where, lines)
+
+    monkeypatch.setattr(ledger, "write_ledger", watched)
+    commits = chain(share, 3)
+    commit(queue, commits[:2])
+    projector = Projector(share, queue)
+    projector.project()
+    commit(queue, commits[2:])
+    projector.project()
+    assert written == [2, 3]
+
+
+def test_commit_whose_checkpoint_is_lost_gets_no_line(share: Share, queue: Queue) -> None:
+    commits = chain(share, 2)
+    commit(queue, commits)
+    (share.output / ".checkpoints" / f"{commits[1].record['checkpoint']}.pkl").unlink()
+    with pytest.raises(DatasetFailed):
+        Projector(share, queue).project()
+    for line in lines_of(share):
+        assert_published(share, line)
+    assert len(lines_of(share)) < 2
+
+
+def test_two_projectors_racing_end_with_the_full_ledger(
+    share: Share, queue: Queue, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = chain(share, 2)
+    commit(queue, commits[:1])
+    slow, fast = (
+        Projector(share, Queue(connect(server.url), patience=Patience(0.0))) for _ in range(2)
+    )
+    overtaken = False
+
+    def overtake(where: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            commit(queue, commits[1:])
+            assert len(fast.project()) == 2
+        write_ledger(where, lines)
+
+    monkeypatch.setattr(ledger, "write_ledger", overtake)
+    slow.project()
+    assert overtaken
+    assert lines_of(share) == [ledger_line(each) for each in commits]
+    for projector in (slow, fast):
+        projector.queue.close()
+
+
+def test_ledger_is_not_written_more_often_than_the_interval_unless_forced(
+    share: Share, queue: Queue
+) -> None:
+    commits = chain(share, 3)
+    projector = Projector(share, queue, interval=1e9)
+    for count, (force, expected) in enumerate([(False, 1), (False, 1), (True, 3)]):
+        commit(queue, commits[count : count + 1])
+        projector.project(force=force)
+        assert len(lines_of(share)) == expected
+        assert_published(share, commits[count].record)
+
+
+def test_last_commit_is_written_when_forced_though_it_was_seen_before(
+    share: Share, queue: Queue
+) -> None:
+    commits = chain(share, 2)
+    projector = Projector(share, queue, interval=1e9)
+    for each in commits:
+        commit(queue, [each])
+        projector.project(force=False)
+    assert len(lines_of(share)) == 1
+    projector.project()
+    assert len(lines_of(share)) == 2
+
+
+def test_equal_ledger_is_left_alone(share: Share, queue: Queue) -> None:
+    commit(queue, chain(share, 2))
+    Projector(share, queue).project()
+    before = (share.output / ledger.NAME).stat()
+    Projector(share, queue).project()
+    after = (share.output / ledger.NAME).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_nothing_committed_is_no_ledger(share: Share, queue: Queue) -> None:
+    assert Projector(share, queue).project() == []
+    assert not (share.output / ledger.NAME).exists()
+    assert lines_of(share) == []
+
+
+@pytest.mark.parametrize("days", [1, 2, 3])
+def test_ledger_is_one_chain_though_the_queue_was_rebuilt_meanwhile(
+    share: Share, queue: Queue, days: int
+) -> None:
+    commit(queue, chain(share, 2))
+    projector = Projector(share, queue)
+    projector.project()
+    rebuilt = chain(share, days, salt="rebuilt")
+    queue.restore(rebuilt, replace=True)
+    assert projector.project() == lines_of(share) == [ledger_line(each) for each in rebuilt]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not json\n",
+        b"\n",
+        b'{"order": 1, "dataset"',
+        b"\x80garbage",
+        b"5\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+    ],
+)
+def test_garbage_is_one_line_that_names_the_file_and_the_remedy(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / ledger.NAME
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"ledger\.jsonl: not a ledger .*queue rebuild") as caught:
+        read_ledger(path)
+    assert "\n" not in str(caught.value)

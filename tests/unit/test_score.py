@@ -1,0 +1,157 @@
+"""Scores of a later day: ranked, without labels, in either format, or not written at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fleet import write_day
+
+from workload.canonical import encode
+from workload.chain import Model, fold
+from workload.datasets import read_day
+from workload.errors import DatasetRefused, ShareUnusable, UsageError
+from workload.score import score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = dt.date(2018, 4, 1)
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("days")
+    return [write_day(root / f"2018-04-0{day}.pkl", day - 1, START) for day in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(days: list[Path]) -> Path:
+    """Learned the first two days."""
+    model, content = Model.untrained(), b""
+    for path in days[:2]:
+        model, content = fold(model, path.name, read_day(path), label="TX_FRAUD_SCENARIO")
+    path = days[0].with_name("model_cpt_2018-04-02.pkl")
+    path.write_bytes(content)
+    return path
+
+
+def scored(checkpoint: Path, dataset: Path, out: Path) -> pd.DataFrame:
+    rows = score(checkpoint, dataset, out)
+    frame = pd.read_csv(out) if out.suffix == ".csv" else pd.read_parquet(out)
+    assert len(frame) == rows
+    assert os.listdir(out.parent) == [out.name]  # noqa: PTH208 - names
+    return frame
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_ranks_are_a_permutation_with_1_the_most_suspicious(
+    days: list[Path], checkpoint: Path, out: Path
+) -> None:
+    frame = scored(checkpoint, days[2], out / "scores.csv")
+    assert list(frame) == ["TRANSACTION_ID", "FRAUD_PROBABILITY", "RANK"]
+    assert sorted(frame["RANK"]) == list(range(1, len(frame) + 1))
+    ranked = frame.sort_values("RANK")
+    assert ranked["FRAUD_PROBABILITY"].is_monotonic_decreasing
+    assert frame["FRAUD_PROBABILITY"].nunique() > 10
+    assert frame["FRAUD_PROBABILITY"].between(0, 1).all()
+    ties = ranked.groupby("FRAUD_PROBABILITY")["TRANSACTION_ID"]
+    assert all(group.is_monotonic_increasing for _, group in ties)
+
+
+def test_every_transaction_has_the_probability_of_the_model(
+    days: list[Path], checkpoint: Path, out: Path
+) -> None:
+    frame = scored(checkpoint, days[2], out / "scores.parquet")
+    day = read_day(days[2])
+    assert np.array_equal(frame["TRANSACTION_ID"], day.transaction)
+    expected = Model.from_bytes(checkpoint.read_bytes()).score(day)
+    assert np.array_equal(frame["FRAUD_PROBABILITY"], expected)
+
+
+def test_csv_and_parquet_hold_the_same(days: list[Path], checkpoint: Path, tmp_path: Path) -> None:
+    frames = []
+    for suffix in ("csv", "parquet"):
+        (tmp_path / suffix).mkdir()
+        frames.append(scored(checkpoint, days[2], tmp_path / suffix / f"scores.{suffix}"))
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+
+
+def test_labels_are_neither_needed_nor_used(
+    days: list[Path], checkpoint: Path, out: Path, tmp_path: Path
+) -> None:
+    frame: Any = pd.read_pickle(days[2])
+    labels = [name for name in frame if name.startswith("TX_FRAUD")]
+    assert labels
+    unlabelled, wrong = tmp_path / "unlabelled.csv", tmp_path / "wrong.pkl"
+    frame.drop(columns=labels).to_csv(unlabelled, index=False)
+    frame.assign(**dict.fromkeys(labels, "nonsense")).to_pickle(wrong)
+    expected = scored(checkpoint, days[2], out / "scores.csv")
+    for path in (unlabelled, wrong):
+        pd.testing.assert_frame_equal(scored(checkpoint, path, out / "scores.csv"), expected)
+
+
+@pytest.mark.parametrize("day", [0, 1])
+def test_day_the_checkpoint_may_have_learned_from_is_refused(
+    day: int, days: list[Path], checkpoint: Path, out: Path
+) -> None:
+    with pytest.raises(UsageError, match="is not after 2018-04-02, the last the checkpoint"):
+        score(checkpoint, days[day], out / "scores.csv")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scores.txt", "scores", "scores.csv.gz", "scores.pkl"])
+def test_other_endings_are_refused_before_anything_is_read(name: str, out: Path) -> None:
+    with pytest.raises(UsageError, match=r"write to a file ending in \.csv or \.parquet"):
+        score(out / "none", out / "none", out / name)
+
+
+@pytest.mark.parametrize("content", [None, b"garbage", encode({"format": "another"})])
+def test_bad_checkpoint_is_one_line_that_names_it(
+    content: bytes | None, days: list[Path], out: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model_cpt_bad.pkl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"^[^\n]*model_cpt_bad\.pkl: [^\n]+$"):
+        score(path, days[2], out / "scores.csv")
+    assert list(out.iterdir()) == []
+
+
+def test_bad_dataset_is_refused_and_nothing_is_written(
+    checkpoint: Path, out: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "2018-04-03.csv"
+    bad.write_text("TRANSACTION_ID\n1\n")
+    with pytest.raises(DatasetRefused):
+        score(checkpoint, bad, out / "scores.csv")
+    with pytest.raises(UsageError, match=r"none\.csv: no such file"):
+        score(checkpoint, tmp_path / "none.csv", out / "scores.csv")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_full_disk_leaves_the_old_scores_and_nothing_else(
+    suffix: str, days: list[Path], checkpoint: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = out / f"scores.{suffix}"
+    old.write_text("old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("workload.share.os.fsync", full)
+    with pytest.raises(ShareUnusable, match="no space left on device"):
+        score(checkpoint, days[2], old)
+    assert old.read_text() == "old"
+    assert list(out.iterdir()) == [old]

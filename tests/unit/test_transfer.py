@@ -1,0 +1,164 @@
+"""Transfer: every file whole or not there, nothing replaced, a broken transfer can be repeated."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workload.errors import ShareUnusable, UsageError
+from workload.transfer import transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FILES = ["testing/test_dataset.pkl", "training/2018-04-01.pkl", "training/2018-04-02.csv.gz"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    for name in FILES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode() * 1000)
+    return root
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    return tmp_path / "share"
+
+
+def contents(share: Path) -> dict[str, bytes]:
+    """Every file below ``datasets``, hidden ones too."""
+    root = share / "datasets"
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_files_arrive_equal_under_their_names(source: Path, share: Path) -> None:
+    seen: list[str] = []
+    done = transfer(source, share, seen.append)
+    assert (done.copied, done.present) == (FILES, [])
+    assert seen == FILES
+    assert contents(share) == {name: (source / name).read_bytes() for name in FILES}
+
+
+def test_equal_files_are_left_alone(source: Path, share: Path) -> None:
+    transfer(source, share)
+    times = [(share / "datasets" / name).stat().st_mtime_ns for name in FILES]
+    done = transfer(source, share)
+    assert (done.copied, done.present) == ([], FILES)
+    assert [(share / "datasets" / name).stat().st_mtime_ns for name in FILES] == times
+
+
+def test_share_may_be_its_own_source(source: Path, share: Path) -> None:
+    transfer(source, share)
+    assert transfer(share / "datasets", share).present == FILES
+
+
+def test_another_content_is_refused_and_kept(source: Path, share: Path) -> None:
+    transfer(source, share)
+    target = share / "datasets" / FILES[2]
+    target.write_bytes(b"other")
+    with pytest.raises(UsageError, match=r"2018-04-02.csv.gz: differs from .*; a dataset that may"):
+        transfer(source, share)
+    assert target.read_bytes() == b"other"
+
+
+def _breaks(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+    raise OSError(errno.EIO, "broken off")
+
+
+def _full(_path: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _interrupted(_path: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def _differs(path: Path) -> None:
+    path.write_bytes(b"being written")
+
+
+@pytest.mark.parametrize(
+    ("accident", "error"),
+    [
+        (_breaks, OSError),
+        (_full, ShareUnusable),
+        (_interrupted, KeyboardInterrupt),
+        (_differs, UsageError),
+    ],
+)
+def test_copy_that_fails_leaves_no_partial_file_and_is_resumed(
+    source: Path,
+    share: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accident: Callable[[Path], None],
+    error: type[BaseException],
+) -> None:
+    copy = shutil.copyfile
+
+    def copyfile(path: Path, target: Path) -> Path:
+        assert target.name.startswith("."), "a partial file would be visible under its name"
+        copy(path, target)
+        if path.name == "2018-04-02.csv.gz":
+            accident(target)
+        return target
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workload.transfer.shutil.copyfile", copyfile)
+        with pytest.raises(error):
+            transfer(source, share)
+    assert sorted(contents(share)) == FILES[:2]
+    done = transfer(source, share)
+    assert (done.copied, done.present) == (FILES[2:], FILES[:2])
+    assert contents(share) == {name: (source / name).read_bytes() for name in FILES}
+
+
+def test_hidden_temporary_and_foreign_names_are_ignored(source: Path, share: Path) -> None:
+    for name in (".2018-04-03.pkl", ".2018-04-03.pkl.0.tmp", "2018-04-03.pkl.tmp", "notes.txt"):
+        (source / "training" / name).write_bytes(b"content")
+    (source / "training/2018-04-04.pkl").mkdir()
+    (source / "elsewhere").mkdir()
+    (source / "elsewhere/2018-04-05.pkl").write_bytes(b"content")
+    transfer(source, share)
+    assert sorted(contents(share)) == sorted(FILES)
+
+
+@pytest.mark.parametrize("present", [[], ["testing/test_dataset.pkl"], ["2018-04-01.pkl"]])
+def test_missing_layout_is_one_line_and_nothing_is_copied(
+    tmp_path: Path, share: Path, present: list[str]
+) -> None:
+    source = tmp_path / "wrong"
+    for name in present:
+        (source / name).parent.mkdir(parents=True)
+        (source / name).write_bytes(b"content")
+    with pytest.raises(
+        UsageError, match=r"wrong: no datasets; expected .*wrong/training/YYYY-MM-DD with \.pkl"
+    ) as caught:
+        transfer(source, share)
+    assert "\n" not in str(caught.value)
+    assert not share.exists()
+
+
+def test_unreadable_source_is_not_blamed_on_the_share(
+    source: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(path: Path, _target: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("workload.transfer.shutil.copyfile", unreadable)
+    with pytest.raises(Exception, match="permission denied") as caught:
+        transfer(source, share)
+    assert str(source) in str(caught.value)
+    assert not isinstance(caught.value, ShareUnusable)
