@@ -27,7 +27,7 @@ pip() {
   "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 pip --require-hashes --requirement requirements-installer.txt || true
-"$dir/bin/python" -m uv pip install --quiet --python "$dir/bin/python" \
+"$dir/bin/python" -m uv pip install --quiet --python "$dir/bin/python" --compile-bytecode \
   --require-hashes --requirement requirements-dev.txt ||
   pip --require-hashes --requirement requirements-dev.txt # where only pip knows the index
 pip --no-deps --no-build-isolation --editable .

@@ -137,7 +137,7 @@ def test_pin_starts_the_same_command_over_with_the_pins_above_what_was_asked(
         numeric.pin(["run", "--share", "a b"])
     ((path, arguments, variables),) = started
     assert path == sys.executable
-    assert arguments == [sys.executable, "-m", "workload", "run", "--share", "a b"]
+    assert arguments == [sys.executable, "-P", "-m", "workload", "run", "--share", "a b"]
     assert variables.items() >= numeric.pinned_environment().items()
     assert variables["NPY_DISABLE_CPU_FEATURES"] == "", "NumPy refuses both lists at once"
     assert variables["KEPT"] == "value"

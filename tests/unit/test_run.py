@@ -313,6 +313,10 @@ def test_status_after_a_run_for_people_and_for_machines(command: Command, share:
 
 def test_push_and_skip_after_a_run(command: Command, share: Path) -> None:
     new = "datasets/training/2018-04-05.pkl"
+    code, out, err = command(f"queue push {new} --share {share}")
+    assert (code, out) == (2, "")
+    assert f"{new}: no such file below the share" in err
+    shutil.copy(share / DAYS[0], share / new)
     assert command(f"queue push {new} {DAYS[0]} --share {share}") == (
         0,
         f"{new}\n{DAYS[0]} (not pushed: it is learned already)\nQueue length: 1\n",
@@ -338,7 +342,8 @@ def test_push_and_skip_after_a_run(command: Command, share: Path) -> None:
 
 def test_dataset_named_twice_is_pushed_once_and_said_so(command: Command, share: Path) -> None:
     new = "datasets/training/2018-04-05.pkl"
-    assert command(f"queue push {new} {new} --share {share}")[1] == (
+    shutil.copy(share / DAYS[0], share / new)
+    assert command(f"queue push {new} {share / new} --share {share}")[1] == (
         f"{new}\n{new} (not pushed: it waits already)\nQueue length: 1\n"
     )
 

@@ -380,6 +380,7 @@ def test_hostile_items_are_dead_letters_each_with_a_reason_and_the_others_finish
 ) -> None:
     manifest = push_all(queue, share)
     hostile = ["../../etc/passwd", "/etc/passwd", "", "datasets/training/../../../x.pkl"]
+    hostile += ["datasets/training/2018-06-09\udcff.pkl", "datasets/\x1b]0;x\n2018-06-10.pkl"]
     for name, make in _hostile(share).items():
         make(share / "datasets/training" / name)
         hostile.append(f"datasets/training/{name}")

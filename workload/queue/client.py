@@ -432,14 +432,26 @@ class Queue:
         if self._connection is None:
             self._connection = self.client.connection_pool.get_connection()
         try:
-            packed = pack_command(words)  # type: ignore[arg-type]  # its stub allows one word only
-            self._connection.send_packed_command([packed])
+            self._connection.send_packed_command([_packed(words)])
             return self._connection.read_response()
         except redis.ResponseError:
             raise
         except BaseException:  # a reply still under way must not answer the next command
             self._connection.disconnect()
             raise
+
+
+def _packed(words: tuple[str | float, ...]) -> bytes:
+    """A command as it is sent; bytes of a name that are no text go back as they came."""
+    try:
+        packed: bytes = pack_command(words)  # type: ignore[arg-type]  # its stub allows one word
+    except UnicodeEncodeError:
+        encoded = tuple(
+            word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
+            for word in words
+        )
+        packed = pack_command(encoded)  # type: ignore[arg-type]
+    return packed
 
 
 @cache

@@ -1,0 +1,55 @@
+"""``python -m benchmarks``: measures, prints tables, and with ``--write`` keeps them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.results import SECTIONS, store
+from workload.numeric import pinned_environment
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Returns the exit code: 0."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="rough figures, in less time")
+    parser.add_argument("--only", choices=SECTIONS, help="measure one section")
+    parser.add_argument(
+        "--write", action="store_true", help="store results.json and results.md beside the code"
+    )
+    options = parser.parse_args()
+    _pin()
+
+    from benchmarks import memory, pipeline, queue, workers  # noqa: PLC0415 - NumPy must be pinned
+    from benchmarks.machine import describe  # noqa: PLC0415
+
+    measure = {
+        "queue": queue.measure,
+        "pipeline": pipeline.measure,
+        "workers": workers.measure,
+        "memory": memory.measure,
+    }
+    for name in (options.only,) if options.only else SECTIONS:
+        machine = describe()
+        section = measure[name](quick=options.quick)
+        print(section.text(), end="\n\n", flush=True)
+        if options.write:
+            store(HERE, name, section, machine, quick=options.quick)
+    return 0
+
+
+def _pin() -> None:
+    """Starts over with the arithmetic pinned as in a worker, unless it is already."""
+    pins = pinned_environment()
+    if any(os.environ.get(name) != value for name, value in pins.items()):
+        environment = {**os.environ, **pins, "NPY_DISABLE_CPU_FEATURES": ""}
+        arguments = [sys.executable, "-m", "benchmarks", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, environment)  # noqa: S606 - the same program
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What one measurement costs, and how several are compared.
+
+The machine may be shared, and its speed changes from second to second. So all subjects of a
+comparison run in turn, A B C A B C, and a ratio is taken within each turn before the median is
+taken of the ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What some work took.
+
+    Args:
+        units: how many jobs or rows.
+        wall: seconds passed.
+        cpu: seconds of processor time of this process.
+        server: the same of the Redis server.
+    """
+
+    units: int
+    wall: float
+    cpu: float
+    server: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Units per second passed."""
+        return self.units / self.wall
+
+    @property
+    def cpu_rate(self) -> float:
+        """Units per second of this process's processor time."""
+        return self.units / self.cpu
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median and extremes of repeated measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of at least one value."""
+        ordered = sorted(values)
+        return cls(statistics.median(ordered), ordered[0], ordered[-1])
+
+    def text(self, digits: int = 0) -> str:
+        """For a table: median, and in brackets the extremes."""
+        median, low, high = (f"{value:,.{digits}f}" for value in (self.median, self.low, self.high))
+        return f"{median} ({low}\N{EN DASH}{high})"
+
+
+def timed(work: Callable[[], int], server: Callable[[], float] = lambda: 0.0) -> Cost:
+    """Runs ``work``, which returns its units; ``server`` reads the server's processor time."""
+    served, cpu, begin = server(), time.process_time(), time.perf_counter()
+    units = work()
+    wall = time.perf_counter() - begin
+    return Cost(units, wall, time.process_time() - cpu, server() - served)
+
+
+def in_turn(subjects: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+    """Runs every subject in each of ``rounds`` turns, after one turn that does not count."""
+    for subject in subjects.values():
+        subject()
+    costs: dict[str, list[Cost]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, subject in subjects.items():
+            costs[name].append(subject())
+    return costs
+
+
+def ratio(costs: Iterable[Cost], reference: Iterable[Cost]) -> Spread:
+    """How many times faster than ``reference``, turn by turn."""
+    return Spread.of(mine.rate / other.rate for mine, other in zip(costs, reference, strict=True))
+
+
+def cpu_ratio(costs: Iterable[Cost], reference: Iterable[Cost]) -> Spread:
+    """How many times less processor time, client and server together, turn by turn."""
+    return Spread.of(
+        ((other.cpu + other.server) / other.units) / ((mine.cpu + mine.server) / mine.units)
+        for mine, other in zip(costs, reference, strict=True)
+    )

@@ -1,0 +1,195 @@
+"""Rows a second of one process, from a day's file to the checkpoint on disk, stage by stage."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from benchmarks.days import FORMATS, simulated
+from benchmarks.measure import Cost, Spread, in_turn, ratio, timed
+from benchmarks.results import Section, Table, verdict
+from workload import canonical, chain
+from workload.chain import Model, TestSet, fold
+from workload.checkpoints import CheckpointStore
+from workload.datasets import LABELS, read_day
+from workload.learner import Learner
+from workload.share import Share
+from workload.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+WARM_UP_DAYS = 10
+"""Folded before anything is timed: labels are delivered from the ninth day on."""
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("read + check", sys.modules[__name__], "read_day"),
+    ("state.advance", State, "advance"),
+    ("columns", State, "columns"),
+    ("probability", Learner, "probability"),
+    ("fit", Learner, "fit"),
+    ("absorb", State, "absorb"),
+    ("metrics", chain, "evaluate"),
+    ("encode", canonical, "encode"),
+    ("write + fsync", CheckpointStore, "write"),
+)
+"""What is timed inside the product: name, owner and attribute."""
+
+TARGET = 500_000.0
+"""Rows a second from parquet in one process."""
+
+
+def measure(*, quick: bool) -> Section:
+    """Times reading by format, the stages of a fold, and the whole way."""
+    days, rounds = (14, 2) if quick else (45, 7)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        directory = Path(name)
+        files = {suffix: simulated(directory / suffix, days, suffix) for suffix in FORMATS}
+        testing = {suffix: paths[-1] for suffix, paths in files.items()}
+        base = _warm(files["parquet"][:WARM_UP_DAYS])
+        timed_files = {suffix: paths[WARM_UP_DAYS:-1] for suffix, paths in files.items()}
+
+        reading = in_turn(
+            {suffix: partial(_read, paths) for suffix, paths in timed_files.items()}, rounds
+        )
+        whole = in_turn(
+            {
+                f"{suffix}, {'with' if tested else 'without'} a testing day": partial(
+                    _learn,
+                    directory,
+                    base,
+                    timed_files[suffix],
+                    testing[suffix] if tested else None,
+                )
+                for suffix in ("parquet", "pkl")
+                for tested in (False, True)
+            },
+            rounds,
+        )
+        stages = [_stages(directory, base, timed_files["parquet"]) for _ in range(rounds)]
+    measured = len(timed_files["parquet"])
+    plain = "parquet, without a testing day"
+    return Section(
+        "Pipeline",
+        f"One process, pinned arithmetic, {measured} simulated days after {WARM_UP_DAYS} days of "
+        f"warm-up, {whole[plain][0].units // measured:,} rows a day; medians (extremes) of "
+        f"{rounds} turns. The checkpoint of every day is written and fsynced.",
+        [
+            _rates("Read and check a day", reading, "parquet", measured),
+            _stage_table(stages, measured),
+            _rates("From the file to the checkpoint on disk", whole, plain, measured),
+        ],
+        [
+            verdict(
+                "rows/s from parquet in one process, without a testing day",
+                Spread.of(cost.rate for cost in whole[plain]).median,
+                TARGET,
+            ),
+            verdict(
+                "the same per second of processor time",
+                Spread.of(cost.cpu_rate for cost in whole[plain]).median,
+                TARGET,
+            ),
+        ],
+    )
+
+
+def _warm(paths: Sequence[Path]) -> Model:
+    model = Model.untrained()
+    for path in paths:
+        model, _ = fold(model, path.name, read_day(path), label=LABELS[0])
+    return model
+
+
+def _read(paths: Sequence[Path]) -> Cost:
+    return timed(lambda: sum(read_day(path).rows for path in paths))
+
+
+def _learn(directory: Path, base: Model, paths: Sequence[Path], testing: Path | None) -> Cost:
+    """Folds the days on ``base``, as a worker does between its claims and its commits."""
+    with tempfile.TemporaryDirectory(dir=directory) as root:
+        share = Share(Path(root))
+        share.check()
+        store = CheckpointStore(share)
+        test_set = TestSet(testing.name, read_day(testing)) if testing else None
+
+        def work() -> int:
+            model, rows = base, 0
+            for path in paths:
+                day = read_day(path)
+                model, content = fold(model, path.name, day, label=LABELS[0], testing=test_set)
+                store.write(content)
+                rows += day.rows
+            return rows
+
+        return timed(work)
+
+
+def _stages(directory: Path, base: Model, paths: Sequence[Path]) -> dict[str, Cost]:
+    """One turn without a testing day, split into its stages; only wall time is known of each."""
+    seconds: dict[str, float] = {}
+    with _watched(seconds):
+        whole = _learn(directory, base, paths, None)
+    seconds["the rest"] = whole.wall - sum(seconds.values())
+    return {stage: Cost(whole.units, wall, cpu=wall) for stage, wall in seconds.items()}
+
+
+@contextmanager
+def _watched(seconds: dict[str, float]) -> Iterator[None]:
+    """Adds up the time spent in each stage while the context lasts."""
+    with ExitStack() as stack:
+        for stage, owner, name in STAGES:
+            seconds[stage] = 0.0
+            counting = _counting(vars(owner)[name], stage, seconds)
+            stack.enter_context(patch.object(owner, name, counting))
+        yield
+
+
+def _counting(
+    call: Callable[..., object], stage: str, seconds: dict[str, float]
+) -> Callable[..., object]:
+    @wraps(call)
+    def counting(*arguments: object, **options: object) -> object:
+        begin = time.perf_counter()
+        try:
+            return call(*arguments, **options)
+        finally:
+            seconds[stage] += time.perf_counter() - begin
+
+    return counting
+
+
+def _rates(title: str, costs: Mapping[str, list[Cost]], reference: str, days: int) -> Table:
+    rows = [
+        [
+            name,
+            Spread.of(cost.rate for cost in mine).text(),
+            Spread.of(cost.cpu_rate for cost in mine).text(),
+            Spread.of(cost.wall / days * 1e3 for cost in mine).text(1),
+            ratio(mine, costs[reference]).text(2),
+        ]
+        for name, mine in costs.items()
+    ]
+    columns = ["from", "rows/s", "rows per CPU second", "ms/day", "times as fast"]
+    return Table(title, columns, rows)
+
+
+def _stage_table(turns: Sequence[Mapping[str, Cost]], days: int) -> Table:
+    whole = sum(Spread.of(turn[stage].wall for turn in turns).median for stage in turns[0])
+    rows = []
+    for stage in turns[0]:
+        walls = Spread.of(turn[stage].wall / days * 1e3 for turn in turns)
+        rates = Spread.of(turn[stage].rate for turn in turns)
+        share = walls.median * days / 1e3 / whole
+        rows.append([stage, rates.text(), walls.text(2), f"{share:.0%}"])
+    return Table(
+        "Stages of a fold, from parquet, without a testing day",
+        ["stage", "rows/s", "ms/day", "of the whole"],
+        rows,
+    )
