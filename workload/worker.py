@@ -199,10 +199,13 @@ class Worker:
 
     def _prepare(self, lease: Lease) -> Day:
         """Reads and checks the dataset: all that needs no turn."""
+        with suppress(FileNotFoundError):
+            self.share.dataset_path(lease.dataset)
+        date = name_date(lease.dataset)  # what is wrong with a name is wrong without its file
 
         def look() -> Day:
             path = self.share.dataset_path(lease.dataset)
-            return read_day(path, label=self.settings.label, date=name_date(lease.dataset))
+            return read_day(path, label=self.settings.label, date=date)
 
         day = self.share.when_visible(lease.dataset, look)
         self.keeper.check(lease)

@@ -386,10 +386,11 @@ def test_hostile_items_are_dead_letters_each_with_a_reason_and_the_others_finish
         hostile.append(f"datasets/training/{name}")
     older = "datasets/training/2018-03-01.pkl"
     write_day(share / older, 0, dt.date(2018, 3, 1))
-    queue.client.lpush("datasets", *hostile)
+    queue.client.lpush("datasets", *(name.encode("utf-8", "surrogateescape") for name in hostile))
     queue.client.rpush("datasets", older)
     worker = crew.start()
-    assert worker.wait() == 3, worker.log.read_text()
+    assert worker.wait() == 3
+    assert queue.status().halted is None, worker.log.read_text()
     assert not (share / "pwned").exists()
     letters = {letter.dataset: letter.reason for letter in queue.status().dead}
     assert sorted(letters) == sorted([*hostile, older])
