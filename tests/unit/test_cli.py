@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import fcntl
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import typer
-from fleet import write_day
+from fleet import until, write_day
 
 from workload import __version__, cli, local
 from workload.errors import ExitCode, HandedBack, QueueUnavailable
@@ -319,13 +322,16 @@ def test_share_is_in_use_as_long_as_a_redis_writes_to_it(command: Command, share
         assert run.stdout
         with connect(run.stdout.readline().strip()) as client:
             redis: int = client.info("server")["process_id"]
-        os.kill(redis, 19)  # slow to end, as with a large file
+        os.kill(redis, signal.SIGSTOP)  # slow to end, as with a large file
         try:
             run.kill()
             run.wait()
-            assert command(f"queue status --share {share}")[0] != 0
+            with (share / ".redis/lock").open() as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
-            os.kill(redis, 18)
+            os.kill(redis, signal.SIGCONT)
+    until(lambda: not psutil.pid_exists(redis), "the server has ended")
+    assert command(f"queue status --share {share}")[0] == 0
 
 
 def test_scores_that_cannot_be_written_name_the_file(
