@@ -27,7 +27,7 @@ def share(tmp_path: Path) -> Share:
     "item", ["", "/etc/passwd", "../x.pkl", "datasets/../../x.pkl", "..", "a\0b"]
 )
 def test_item_that_leads_out_of_the_share_is_refused(share: Share, item: str) -> None:
-    with pytest.raises(DatasetRefused, match="out of the share"):
+    with pytest.raises(DatasetRefused, match="the path leads out of the share"):
         share.dataset_path(item)
 
 
