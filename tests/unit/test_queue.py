@@ -562,3 +562,75 @@ def test_odd_names_survive_every_move(new_queue: Callable[..., Queue]) -> None:
     queue.fail(claim(queue), 'quo"te\n')
     queue.refuse(claim(queue), "ünï")
     assert json.dumps(queue.status().dead[0].dataset) == json.dumps(odd)
+
+
+# --- found by review ------------------------------------------------------------------------------
+
+
+def test_newest_dataset_that_a_foreign_worker_took_and_lost_does_not_overtake(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "a", "b", "c")
+    queue.client.rpoplpush("datasets", "datasets:processing")
+    a = claim(queue)
+    queue.claim(holding=a)
+    commit(queue, a)
+    b = claim(queue)
+    assert isinstance(queue.claim(), Empty)
+    expire(queue, "c")
+    commit(queue, b)
+    push(queue, "d")
+    assert [claim(queue).dataset for _ in range(2)] == ["d", "c"]
+
+
+def test_dataset_a_foreign_worker_finished_is_not_brought_back(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "a")
+    queue.client.rpoplpush("datasets", "datasets:processing")
+    first = queue.claim()
+    assert isinstance(first, Empty)
+    assert first.processing == 1
+    queue.client.lrem("datasets:processing", 0, "a")
+    again = queue.claim()
+    assert isinstance(again, Empty)
+    assert again.processing == 1, "its lease says that somebody may still hold it"
+    expire(queue, "a")
+    last = queue.claim()
+    assert isinstance(last, Empty)
+    assert (last.processing, everything(queue)) == (0, [])
+
+
+def test_halt_does_not_stop_what_precedes_it(new_queue: Callable[..., Queue]) -> None:
+    first, second = new_queue(max_attempts=1), new_queue(max_attempts=1)
+    push(first, "a", "b")
+    a, b = claim(first), claim(second)
+    second.fail(b, "disk")
+    assert first.claim(holding=a) == Turn(Head())
+    commit(first, a)
+    assert first.claim() == Halted("b", "disk")
+
+
+def test_skip_of_a_second_copy_leaves_the_commit_alone(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue()
+    push(queue, "a")
+    lease = claim(queue)
+    commit(queue, lease)
+    push(queue, "a")
+    assert not queue.skip("a", "operator")
+    assert queue.status().dead == []
+    commit(queue, lease)
+
+
+def test_name_that_is_no_text_passes_through_every_verb(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue()
+    queue.client.rpush("datasets", b"\xff.pkl")
+    lease = claim(queue)
+    queue.fail(lease, "once")
+    queue.refuse(claim(queue), "no text")
+    (letter,) = queue.status().dead
+    assert letter.dataset == "\udcff.pkl"
+    queue.restore([], replace=True, dead=[letter])
+    assert queue.status().dead == [letter]

@@ -158,3 +158,15 @@ def test_full_or_read_only_share_is_one_line_that_names_the_file(code: int) -> N
 def test_other_errors_of_the_share_pass_through() -> None:
     with pytest.raises(OSError, match="stale"), writing(Path("/share/x")):
         raise OSError(errno.ESTALE, "stale")
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES, errno.ETIMEDOUT])
+def test_share_that_cannot_be_read_now_refuses_nothing(
+    share: Share, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def stat(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("pathlib.Path.stat", stat)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        share.dataset_path("datasets/training/2018-04-01.pkl")

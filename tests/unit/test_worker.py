@@ -309,6 +309,35 @@ def test_worker_goes_on_after_redis_was_away(
     assert last_hash(share) == quiet
 
 
+def test_redis_emptied_under_a_worker_does_not_start_a_second_chain(
+    share: Path, queue: Queue, crew: Fleet, quiet: str
+) -> None:
+    manifest = push_all(queue, share)
+    assert crew.start(Accident("after commit", signal.SIGTERM, time=3)).wait() == 75
+    queue.client.flushall()
+    worker = crew.start()
+    assert worker.wait() == 3, "what waited is lost with the queue, and must not pass for done"
+    assert "2 datasets are neither learned nor queued" in _text(worker.log)
+    queue.client.rpush("datasets", *manifest)
+    assert crew.start().wait() == 0
+    assert_whole(share, queue, manifest)
+    assert last_hash(share) == quiet
+
+
+def test_testing_dataset_that_comes_late_does_not_change_the_chain(
+    share: Path, queue: Queue, crew: Fleet
+) -> None:
+    testing = share / "datasets/testing/test_dataset.pkl"
+    testing.rename(share / "later.pkl")
+    push_all(queue, share)
+    assert crew.start(Accident("after commit", signal.SIGTERM)).wait() == 75
+    (share / "later.pkl").rename(testing)
+    assert crew.start().wait() == 0
+    lines = read_ledger(share / "output/ledger.jsonl")
+    assert [line["testing_sha256"] for line in lines] == [None] * DAYS
+    assert lines[-1]["metrics"]["testing_note"] == "the chain began without a testing dataset"
+
+
 def test_redis_away_for_too_long_is_one_line_and_exit_1(
     share: Path, queue: Queue, crew: Fleet
 ) -> None:
