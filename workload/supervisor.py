@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
-from workload.ledger import Projector
+from workload.ledger import Projector, ledger_line
 from workload.numeric import pinned_environment
 from workload.processes import module_environment, python
 from workload.queue import Queue, connect
@@ -148,7 +148,6 @@ class Supervisor:
         )
 
     def _supervise(self, queue: Queue, before: int, datasets: int) -> None:
-        begin = time.monotonic()
         seen: list[dict[str, Any]] = []
         for _ in range(self.workers):
             self._start()
@@ -159,13 +158,8 @@ class Supervisor:
                 if code is not None:
                     self._processes.remove(worker)
                     self._ended(worker, code)
-            seen += [
-                {**commit.record, "attempts": commit.attempts, "crashes": commit.crashes}
-                for commit in queue.commits(before + len(seen))
-            ]
-            self.display.update(
-                _progress(seen, queue.status(), datasets, time.monotonic() - begin, self.workers)
-            )
+            seen += map(ledger_line, queue.commits(before + len(seen)))
+            self.display.update(_progress(seen, queue.status(), datasets, self.workers))
         self._show_lines(at_most=0)
 
     def _start(self) -> None:
@@ -278,8 +272,10 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def _progress(
-    seen: Sequence[dict[str, Any]], status: Status, datasets: int, seconds: float, workers: int
+    seen: Sequence[dict[str, Any]], status: Status, datasets: int, workers: int
 ) -> RunProgress:
+    # From the first claim to the last commit: neither start-up nor the end is work.
+    seconds = seen[-1]["committed"] - seen[0]["started"] if seen else 0.0
     rows = sum(line["rows"] for line in seen)
     figures = seen[-1]["metrics"] if seen else {}
     metrics = figures.get("next_day") or figures.get("training") or {}
