@@ -530,7 +530,7 @@ def test_workers_are_told_to_hand_back_and_waited_for_when_the_run_is_stopped(
     tmp_path: Path,
 ) -> None:
     supervisor, display, _ = supervised
-    stand_in(f"trap 'echo $$ >> {tmp_path}/ended; exit 75' TERM; echo on; while :; do :; done")
+    stand_in(f"trap 'echo $$ >> {tmp_path}/ended; exit 75' TERM; echo on; read _")
     before = signal.getsignal(number)
 
     def stop() -> None:
