@@ -139,7 +139,11 @@ class Worker:
             return 0
         self._redis_may_have_lost = False
         empty = not self.queue.status().committed
-        restored = reconcile(self.queue, self.share)
+        try:
+            restored = reconcile(self.queue, self.share)
+        except WorkloadError:
+            self._redis_may_have_lost = True
+            raise
         if restored:
             self._redis_lost_queue |= empty
             log.warning("Redis had lost commits, restored from the ledger: commits=%d", restored)
