@@ -35,11 +35,12 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Pins every requirement, with hashes, for all platforms; needs uv.
-requirements:
-	for set in requirements requirements-dev requirements-installer; do \
-	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --quiet --upgrade $$set.in --output-file $$set.txt || exit; \
+# Pins every requirement, with hashes, for all platforms.
+requirements: $(READY)
+	for set in workload/requirements requirements requirements-dev requirements-installer; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+	    $$set.in --output-file $$set.txt || exit; \
 	done
 
 clean:

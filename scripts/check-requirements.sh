@@ -6,12 +6,16 @@ cd "$(dirname "$0")/.."
 names() { sed -E 's/[[:space:]]*(#.*)?$//; /^$/d; s/[<>=!~ ].*//' | sort; }
 
 declared=$(sed -n '/^dependencies = \[/,/^\]/p' pyproject.toml | sed -n 's/^ *"\(.*\)",$/\1/p' | names)
-pinned=$(names <requirements.in)
+pinned=$(names <workload/requirements.in)
 [ "$declared" = "$pinned" ] || {
-  echo "pyproject.toml and requirements.in name different packages" >&2
+  echo "pyproject.toml and workload/requirements.in name different packages" >&2
   exit 1
 }
-if grep -nE '://' requirements*.txt; then
+if names <workload/requirements.txt | grep -q '^pulumi'; then
+  echo "workload/requirements.txt: the Job's image must not carry Pulumi" >&2
+  exit 1
+fi
+if grep -nE '://' requirements*.txt workload/requirements.txt; then
   echo "a requirements file records a download address" >&2
   exit 1
 fi

@@ -1,0 +1,323 @@
+"""The work queue's Redis: one replica in the cluster, or Google's managed service."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_gcp as gcp
+from pulumi_kubernetes.apps.v1 import StatefulSet
+from pulumi_kubernetes.core.v1 import (
+    PersistentVolumeClaim,
+    PodTemplateSpecArgsDict,
+    ProbeArgsDict,
+    Secret,
+    Service,
+)
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+from pulumi_random import RandomPassword
+
+from infra.cluster import POOL_LABEL
+from infra.labels import google_labels, kubernetes_labels
+from infra.pods import container_security, pod_security, resources
+from infra.quantities import quantity
+
+if TYPE_CHECKING:
+    import pulumi_kubernetes as kubernetes
+
+    from infra.platform import GoogleParts
+    from infra.settings import Settings
+
+SECRET = "redis"  # noqa: S105 - the Secret's name
+SERVICE = "redis"
+STATEFUL_SET = "redis-leader"
+PORT = 6379
+APP = {"app": "redis", "role": "leader"}
+CLIENT = {"app": "workload"}
+"""Label of the pods that may reach Redis."""
+
+DATA_SHARE = 0.7
+"""Share of the memory limit that data may fill; the rest is for buffers and rewrites."""
+
+_USER, _GROUP = 999, 1000  # the image's own
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How a worker reaches Redis.
+
+    Attributes:
+        address: host and port, for people.
+        url: what ``WORKLOAD_REDIS_URL`` takes, without the password.
+        fingerprint: changes with whatever a running worker would not notice, not secret.
+        cidr: address range of a Redis outside the cluster, None inside.
+        port: port that it listens on.
+        authority: whether the Secret holds a certificate authority under ``ca.pem``.
+    """
+
+    address: pulumi.Output[str]
+    url: pulumi.Output[str]
+    fingerprint: pulumi.Output[str]
+    cidr: pulumi.Output[str] | None = None
+    port: pulumi.Input[int] = PORT
+    authority: bool = False
+
+
+class ClusterRedis(pulumi.ComponentResource):
+    """Redis in the cluster: a StatefulSet of one, on-demand capacity, its log on its own disk.
+
+    Attributes:
+        queue: how a worker reaches it.
+    """
+
+    queue: Queue
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        provider: kubernetes.Provider,
+        namespace: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("batch-aiml:index:ClusterRedis", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, provider=provider)
+        labels = kubernetes_labels(production=settings.production)
+        password = RandomPassword(
+            f"{name}-password", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
+        )
+        config = pulumi.Output.format(_CONFIG, _megabytes(settings.redis_memory), password.result)
+        fingerprint = _fingerprint(config)
+        secret = Secret(
+            f"{name}-secret",
+            metadata={"name": SECRET, "namespace": namespace, "labels": labels},
+            string_data={"password": password.result, "redis.conf": config},
+            opts=child,
+        )
+        disk = PersistentVolumeClaim(
+            f"{name}-disk",
+            metadata={"name": "redis-data", "namespace": namespace, "labels": labels},
+            spec={
+                "access_modes": ["ReadWriteOnce"],
+                "storage_class_name": settings.redis_storage_class or None,
+                "resources": {"requests": {"storage": f"{settings.redis_disk_gib}Gi"}},
+            },
+            opts=child,
+        )
+        service = Service(
+            f"{name}-service",
+            metadata={"name": SERVICE, "namespace": namespace, "labels": {**labels, **APP}},
+            spec={
+                "type": "ClusterIP",
+                "selector": APP,
+                "ports": [{"name": "redis", "port": PORT, "target_port": PORT, "protocol": "TCP"}],
+            },
+            opts=child,
+        )
+        NetworkPolicy(
+            f"{name}-policy",
+            metadata={"name": "redis", "namespace": namespace, "labels": labels},
+            spec={
+                "pod_selector": {"match_labels": APP},
+                "policy_types": ["Ingress"],
+                "ingress": [
+                    {
+                        "from_": [{"pod_selector": {"match_labels": CLIENT}}],
+                        "ports": [{"port": PORT, "protocol": "TCP"}],
+                    }
+                ],
+            },
+            opts=child,
+        )
+        StatefulSet(
+            f"{name}-leader",
+            metadata={"name": STATEFUL_SET, "namespace": namespace, "labels": {**labels, **APP}},
+            spec={
+                "replicas": 1,
+                "service_name": service.metadata.name,
+                "selector": {"match_labels": APP},
+                "template": _pod(settings, labels, disk, fingerprint),
+            },
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[secret])),
+        )
+        address = pulumi.Output.concat(service.metadata.name, ".", namespace, f":{PORT}")
+        self.queue = Queue(
+            address=address,
+            url=pulumi.Output.concat("redis://", service.metadata.name, f":{PORT}/0"),
+            fingerprint=fingerprint,
+        )
+        self.register_outputs({"address": address})
+
+
+class ManagedRedis(pulumi.ComponentResource):
+    """Memorystore for Redis with AUTH and TLS; its password reaches the pods by the same Secret.
+
+    It keeps hourly snapshots, no append-only file: after the loss of an instance, what was queued
+    since the last one is restored by ``workload queue rebuild``.
+
+    Attributes:
+        queue: how a worker reaches it.
+    """
+
+    queue: Queue
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        google: GoogleParts,
+        provider: kubernetes.Provider,
+        namespace: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("batch-aiml:index:ManagedRedis", name, None, opts)
+        instance = gcp.redis.Instance(
+            f"{name}-instance",
+            tier=settings.memorystore_tier,
+            memory_size_gb=settings.memorystore_gib,
+            region=settings.region,
+            location_id=settings.zone,
+            redis_version="REDIS_7_2",
+            authorized_network=pulumi.Output.concat(
+                f"projects/{settings.project}/global/networks/", google.network.network
+            ),
+            connect_mode="DIRECT_PEERING",
+            auth_enabled=True,
+            transit_encryption_mode="SERVER_AUTHENTICATION",
+            redis_configs={"maxmemory-policy": "noeviction"},
+            persistence_config=gcp.redis.InstancePersistenceConfigArgs(
+                persistence_mode="RDB", rdb_snapshot_period="ONE_HOUR"
+            ),
+            deletion_protection=settings.protect,
+            labels=google_labels(production=settings.production),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=google.apis.services,
+                protect=settings.protect,
+                additional_secret_outputs=["authString"],
+            ),
+        )
+        authority = instance.server_ca_certs.apply(
+            lambda certificates: "\n".join(c.cert or "" for c in certificates or [])
+        )
+        password: pulumi.Output[str] = pulumi.Output.secret(instance.auth_string)
+        Secret(
+            f"{name}-secret",
+            metadata={
+                "name": SECRET,
+                "namespace": namespace,
+                "labels": kubernetes_labels(production=settings.production),
+            },
+            string_data={"password": password, "ca.pem": authority},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        address = pulumi.Output.concat(instance.host, ":", instance.port.apply(str))
+        self.queue = Queue(
+            address=address,
+            # The authority is this instance's own, and its certificate names no host.
+            url=pulumi.Output.concat(
+                "rediss://", address, f"/0?ssl_ca_certs={AUTHORITY_FILE}&ssl_check_hostname=False"
+            ),
+            fingerprint=_fingerprint(pulumi.Output.concat(password, authority)),
+            cidr=pulumi.Output.concat(instance.host, "/32"),
+            port=instance.port,
+            authority=True,
+        )
+        self.register_outputs({"address": address})
+
+
+AUTHORITY_DIRECTORY = "/etc/redis"
+AUTHORITY_FILE = f"{AUTHORITY_DIRECTORY}/ca.pem"
+
+_CONFIG = """\
+bind * -::*
+port 6379
+dir /data
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory {0}mb
+maxmemory-policy noeviction
+requirepass {1}
+"""
+
+
+def _megabytes(limit: str) -> str:
+    return str(int(float(quantity(limit)) * DATA_SHARE / 2**20))
+
+
+def _fingerprint(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    """A hash of a text with 32 random characters in it: says that it changed, not what it is."""
+    return pulumi.Output.unsecret(
+        text.apply(lambda value: hashlib.sha256(value.encode()).hexdigest()[:16])
+    )
+
+
+def _pod(
+    settings: Settings,
+    labels: dict[str, str],
+    disk: PersistentVolumeClaim,
+    fingerprint: pulumi.Output[str],
+) -> PodTemplateSpecArgsDict:
+    answers: ProbeArgsDict = {
+        "exec_": {"command": ["sh", "-c", "redis-cli ping | grep -q PONG"]},
+        "period_seconds": 5,
+        "timeout_seconds": 5,
+    }
+    return {
+        "metadata": {
+            "labels": {**labels, **APP},
+            "annotations": {
+                "batch-aiml/config": fingerprint,
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            },
+        },
+        "spec": {
+            "automount_service_account_token": False,
+            "enable_service_links": False,
+            "security_context": pod_security(_USER, _GROUP),
+            "termination_grace_period_seconds": 60,
+            "node_selector": {POOL_LABEL: "system"} if settings.cluster == "standard" else None,
+            "containers": [
+                {
+                    "name": "redis",
+                    "image": settings.redis_image,
+                    "image_pull_policy": "IfNotPresent",
+                    "command": ["redis-server", "/etc/redis/redis.conf"],
+                    "env": [
+                        {
+                            "name": "REDISCLI_AUTH",
+                            "value_from": {"secret_key_ref": {"name": SECRET, "key": "password"}},
+                        }
+                    ],
+                    "ports": [{"name": "redis", "container_port": PORT, "protocol": "TCP"}],
+                    "resources": resources(settings.redis_cpu, settings.redis_memory),
+                    "security_context": container_security(),
+                    # Reading a long append-only file takes a while; the others wait for it.
+                    "startup_probe": {**answers, "failure_threshold": 120},
+                    "readiness_probe": {**answers, "failure_threshold": 2},
+                    "liveness_probe": {
+                        "tcp_socket": {"port": PORT},
+                        "period_seconds": 10,
+                        "failure_threshold": 6,
+                    },
+                    "volume_mounts": [
+                        {"name": "data", "mount_path": "/data"},
+                        {"name": "config", "mount_path": "/etc/redis", "read_only": True},
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "data", "persistent_volume_claim": {"claim_name": disk.metadata.name}},
+                {
+                    "name": "config",
+                    "secret": {
+                        "secret_name": SECRET,
+                        "items": [{"key": "redis.conf", "path": "redis.conf"}],
+                    },
+                },
+            ],
+        },
+    }
