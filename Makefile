@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format bench requirements clean
+.PHONY: run test engine lint format bench requirements clean
 
 run: $(READY)
 	$(BIN)/workload run --share $(SHARE) --days $(DAYS) --workers $(WORKERS)
@@ -21,10 +21,15 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+engine: $(READY)
+	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
+	$(BIN)/python -m pytest tests/engine --dist loadfile $(PYTEST_ARGS)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/engine
 	$(BIN)/lint-imports --no-cache
 	scripts/check-requirements.sh
 

@@ -96,6 +96,9 @@ class GkeCluster(pulumi.ComponentResource):
             kubeconfig=self.kubeconfig,
             # Google gives each cluster an endpoint of its own: another one is another cluster.
             cluster_identifier=endpoint,
+            # What an update that was cut off has made is taken over; nobody else makes these
+            # objects in a cluster of the stack's own.
+            upsert_existing_objects=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=pools),
         )
         self.register_outputs({"name": self.name, "location": self.location})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
-from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import (
     EnvVarArgsDict,
     PodTemplateSpecArgsDict,
@@ -71,7 +71,7 @@ class Workload:
 
 
 class TrainingJob(pulumi.ComponentResource):
-    """A Job whose name carries the run and a hash of its template, which can't be changed.
+    """A Job whose name carries the run and a hash of its specification, since it can't be changed.
 
     A new run, image or setting of the workers is thereby a new Job and replaces nothing else.
 
@@ -109,8 +109,8 @@ class TrainingJob(pulumi.ComponentResource):
             },
             opts=child,
         )
-        template = _pod(settings, labels, workload)
-        job_name = pulumi.Output.json_dumps(template, sort_keys=True).apply(
+        spec = _job(settings, _pod(settings, labels, workload))
+        job_name = pulumi.Output.json_dumps(spec, sort_keys=True).apply(
             lambda text: f"{NAME}-{settings.run}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         )
         job = Job(
@@ -122,36 +122,40 @@ class TrainingJob(pulumi.ComponentResource):
                 # Up ends when the workers start, not when they have trained everything.
                 "annotations": {"pulumi.com/waitFor": "jsonpath={.status.startTime}"},
             },
-            spec={
-                "parallelism": settings.parallelism,
-                "completions": settings.parallelism,  # one that drained doesn't stop the others
-                "backoff_limit": settings.backoff_limit,
-                "active_deadline_seconds": settings.deadline_hours * 3600,
-                "pod_replacement_policy": "Failed",
-                "pod_failure_policy": {
-                    "rules": [
-                        {
-                            "action": "Ignore",
-                            "on_pod_conditions": [{"type": "DisruptionTarget", "status": "True"}],
-                        },
-                        {
-                            "action": "Ignore",
-                            "on_exit_codes": {"operator": "In", "values": [HANDED_BACK]},
-                        },
-                        {
-                            "action": "FailJob",
-                            "on_exit_codes": {"operator": "In", "values": list(FINAL)},
-                        },
-                    ]
-                },
-                "template": template,
-            },
+            spec=spec,
             opts=pulumi.ResourceOptions.merge(
                 child, pulumi.ResourceOptions(depends_on=[account, policy])
             ),
         )
         self.job_name = job.metadata.name
         self.register_outputs({"job_name": self.job_name})
+
+
+def _job(settings: Settings, template: PodTemplateSpecArgsDict) -> JobSpecArgsDict:
+    return {
+        "parallelism": settings.parallelism,
+        "completions": settings.parallelism,  # one that drained doesn't stop the others
+        "backoff_limit": settings.backoff_limit,
+        "active_deadline_seconds": settings.deadline_hours * 3600,
+        "pod_replacement_policy": "Failed",
+        "pod_failure_policy": {
+            "rules": [
+                {
+                    "action": "Ignore",
+                    "on_pod_conditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {
+                    "action": "Ignore",
+                    "on_exit_codes": {"operator": "In", "values": [HANDED_BACK]},
+                },
+                {
+                    "action": "FailJob",
+                    "on_exit_codes": {"operator": "In", "values": list(FINAL)},
+                },
+            ]
+        },
+        "template": template,
+    }
 
 
 def _to_dns() -> NetworkPolicyEgressRuleArgsDict:

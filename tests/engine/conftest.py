@@ -1,0 +1,60 @@
+"""Real engine, real API server, fake Google: one of each for the tests of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from apiserver import ControlPlane
+from google_api.server import FakeGoogle
+from stack import StackUnderTest
+from toolchain.build import ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Path:
+    """Directory of the tools; a missing one is a failure, never a skip."""
+    return ensure()
+
+
+@pytest.fixture(scope="module")
+def control_plane(
+    binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """An empty Kubernetes cluster without nodes."""
+    with ControlPlane(binaries, tmp_path_factory.mktemp("control-plane")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def google(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FakeGoogle]:
+    """An empty Google project whose clusters answer with the control plane."""
+    with FakeGoogle(tmp_path_factory.mktemp("google"), control_plane.address) as fake:
+        yield fake
+        assert set(fake.refused_hosts) <= {"openidconnect.googleapis.com:443"}, (
+            "something asked for a host outside this machine"
+        )
+
+
+@pytest.fixture(scope="module")
+def stack(
+    binaries: Path,
+    google: FakeGoogle,
+    control_plane: ControlPlane,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> StackUnderTest:
+    """The dev stack, initialised and configured, with nothing created yet."""
+    return StackUnderTest(tmp_path_factory.mktemp("stack"), binaries, google, control_plane)
+
+
+@pytest.fixture(scope="module")
+def deployed(stack: StackUnderTest) -> StackUnderTest:
+    """The dev stack after ``pulumi up``."""
+    stack.up("--skip-preview").ok()
+    return stack

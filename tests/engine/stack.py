@@ -1,0 +1,204 @@
+"""A stack of this repository, driven by the literal commands of the Pulumi CLI."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiserver import TOKEN
+from google_api import provider_config
+
+if TYPE_CHECKING:
+    from apiserver import ControlPlane
+    from google_api.server import FakeGoogle
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = Path(__file__).parent / "plugins"
+PROJECT = "batch-aiml-tests"
+PASSPHRASE = "engine-tests"  # noqa: S105 - of a state file that lives as long as a test
+COMMAND_SECONDS = 300
+
+EXECUTABLES = {
+    "pulumi-language-python": "language_host.py",
+    "pulumi-resource-kubernetes": "kubernetes_provider.py",
+    "pulumi-resource-random": "random_provider.py",
+    "pulumi-resource-docker-build": "docker_build_provider.py",
+    "pulumi-analyzer-policy-python": "policy_host.py",
+}
+"""Names that the engine looks for on PATH, and what stands in for them."""
+
+PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy", "workload")
+"""What of this repository a stack consists of; the stack's own file is copied, never linked."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Result:
+    """How a command ended and what it printed, without colours."""
+
+    code: int
+    output: str
+
+    @property
+    def errors(self) -> list[str]:
+        """What is said to have gone wrong; the CLI shows each twice, as it comes and at the end."""
+        told = [
+            line.split("error: ", 1)[1] for line in self.output.splitlines() if "error: " in line
+        ]
+        final = ("preview failed", "update failed")
+        return [line for line in dict.fromkeys(told) if line not in final]
+
+    def ok(self) -> Result:
+        """Itself; fails when the command did."""
+        assert self.code == 0, self.output
+        return self
+
+
+@dataclass
+class Step:
+    """One planned change: ``create``, ``update``, ``replace``, ``delete`` … of a resource."""
+
+    operation: str
+    type: str
+    name: str
+
+
+@dataclass
+class StackUnderTest:
+    """A stack in a directory of its own, with its own state, against fakes and an API server.
+
+    The program and the stack's configuration file are those of the repository; what the commands
+    are given on top of it is ``overrides``: the project, the images and where Google is.
+    """
+
+    directory: Path
+    binaries: Path
+    google: FakeGoogle
+    cluster: ControlPlane
+    name: str = "dev"
+    faults: Path = field(init=False)
+    project: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = self.directory / "faults.json"
+        self.project = self.directory / "project"
+        self.project.mkdir(parents=True)
+        for part in PROGRAM:
+            if (ROOT / part).exists():
+                (self.project / part).symlink_to(ROOT / part)
+        shutil.copy(ROOT / f"Pulumi.{self.name}.yaml", self.project)
+        self._path = self.directory / "bin"
+        write_executables(self._path)
+        self.environment = self._environment()
+        (self.directory / "state").mkdir()
+        self.run("stack", "init", self.name).ok()
+        for key, value in self.overrides().items():
+            self.configure(key, value)
+
+    def overrides(self) -> dict[str, str]:
+        """What the test sets on top of the repository's configuration."""
+        return {"gcp:project": PROJECT, **provider_config(self.google.address)}
+
+    def configure(self, key: str, value: object) -> None:
+        """Sets a configuration value, as a user would."""
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        self.run("config", "set", key, "--", text).ok()
+
+    def run(self, *arguments: str, **environment: str) -> Result:
+        """Runs ``pulumi ARGUMENTS`` in the project's directory."""
+        completed = subprocess.run(
+            ["pulumi", *arguments],
+            cwd=self.project,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        return Result(completed.returncode, _COLOUR.sub("", completed.stdout))
+
+    def up(self, *arguments: str) -> Result:
+        """``pulumi up --yes``."""
+        return self.run("up", "--yes", *arguments)
+
+    def preview(self, *arguments: str) -> Result:
+        """``pulumi preview``."""
+        return self.run("preview", *arguments)
+
+    def plan(self, *arguments: str) -> list[Step]:
+        """The steps of a preview that change something; fails when the preview does."""
+        result = self.run("preview", "--json", *arguments).ok()
+        steps = json.loads(result.output[result.output.index("{") :])["steps"]
+        found = []
+        for step in steps:
+            if step["op"] in ("same", "read", "refresh"):
+                continue
+            parts = step["urn"].split("::")
+            found.append(Step(step["op"], parts[2].split("$")[-1], parts[3]))
+        return found
+
+    def output(self, name: str, *arguments: str) -> str:
+        """``pulumi stack output NAME``."""
+        return self.run("stack", "output", name, *arguments).ok().output.strip()
+
+    def state(self) -> dict[str, Any]:
+        """The stack's checkpoint as it is on disk."""
+        [path] = (self.directory / "state").rglob(f"stacks/**/{self.name}.json")
+        checkpoint: dict[str, Any] = json.loads(path.read_text())
+        return checkpoint
+
+    def inject(self, *faults: dict[str, Any]) -> None:
+        """Orders failures from the small providers; see ``plugins/faults.py``."""
+        self.faults.write_text(json.dumps(list(faults)))
+
+    def _environment(self) -> dict[str, str]:
+        """An environment that nothing of the machine's own Pulumi or Google set-up reaches."""
+        home = self.directory / "home"
+        home.mkdir()
+        return {
+            "PATH": os.pathsep.join([str(self._path), str(self.binaries), "/usr/bin", "/bin"]),
+            "HOME": str(home),
+            "PULUMI_HOME": str(home / ".pulumi"),
+            "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PYTHONPATH": str(PLUGINS),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "GOOGLE_OAUTH_ACCESS_TOKEN": "none",
+            "HTTPS_PROXY": self.google.address,  # refuses: nothing but the fakes is reached
+            "NO_PROXY": "127.0.0.1,localhost",
+            "SSL_CERT_FILE": str(self.cluster.authority),
+            "ENGINE_FAULTS": str(self.faults),
+            "ENGINE_AWAIT": "none",
+            "ENGINE_IMAGES": str(self.directory / "images.jsonl"),
+        }
+
+
+def write_executables(directory: Path) -> None:
+    """Writes the executables that the engine and the kubeconfig look for on PATH."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, module in EXECUTABLES.items():
+        _script(directory / name, f'exec "{sys.executable}" -u "{PLUGINS / module}" "$@"')
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "kind": "ExecCredential",
+        "status": {"token": TOKEN},
+    }
+    _script(directory / "gke-gcloud-auth-plugin", f"echo '{json.dumps(credential)}'")
+
+
+def _script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
