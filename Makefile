@@ -23,7 +23,7 @@ test: $(READY)
 
 engine: $(READY)
 	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
-	$(BIN)/python -m pytest tests/engine --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 4 $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -73,6 +73,7 @@ job = TrainingJob(
     platform.provider,
     namespace.name,
     Workload(image=image, digest=digest, claim=volume.claim, queue=redis.queue),
+    pulumi.ResourceOptions(depends_on=[redis]),
 )
 
 for name, value in platform.outputs.items():

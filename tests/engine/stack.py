@@ -35,8 +35,8 @@ EXECUTABLES = {
 }
 """Names that the engine looks for on PATH, and what stands in for them."""
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy", "workload")
-"""What of this repository a stack consists of; the stack's own file is copied, never linked."""
+PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy")
+"""What of this repository a stack consists of, besides its own file and what a test may edit."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -56,6 +56,17 @@ class Result:
         ]
         final = ("preview failed", "update failed")
         return [line for line in dict.fromkeys(told) if line not in final]
+
+    @property
+    def failed(self) -> set[str]:
+        """Names of the resources that errors are reported for."""
+        found, name = set(), ""
+        for line in self.output.partition("Diagnostics:")[2].splitlines():
+            if match := re.fullmatch(r"  \S+ \((\S+)\):", line):
+                name = match[1]
+            elif line.startswith("    error: "):
+                found.add(name)
+        return found
 
     def ok(self) -> Result:
         """Itself; fails when the command did."""
@@ -93,8 +104,9 @@ class StackUnderTest:
         self.project = self.directory / "project"
         self.project.mkdir(parents=True)
         for part in PROGRAM:
-            if (ROOT / part).exists():
-                (self.project / part).symlink_to(ROOT / part)
+            (self.project / part).symlink_to(ROOT / part)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "workload", self.project / "workload", ignore=ignored)
         shutil.copy(ROOT / f"Pulumi.{self.name}.yaml", self.project)
         self._path = self.directory / "bin"
         write_executables(self._path)
@@ -103,6 +115,8 @@ class StackUnderTest:
         self.run("stack", "init", self.name).ok()
         for key, value in self.overrides().items():
             self.configure(key, value)
+        # The provider would wait 3 seconds for more requests to send together.
+        self.run("config", "set", "--path", "gcp:batching.enableBatching", "false").ok()
 
     def overrides(self) -> dict[str, str]:
         """What the test sets on top of the repository's configuration."""
@@ -127,6 +141,18 @@ class StackUnderTest:
             timeout=COMMAND_SECONDS,
         )
         return Result(completed.returncode, _COLOUR.sub("", completed.stdout))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts ``pulumi ARGUMENTS`` and lets it run."""
+        return subprocess.Popen(
+            ["pulumi", *arguments],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def up(self, *arguments: str) -> Result:
         """``pulumi up --yes``."""

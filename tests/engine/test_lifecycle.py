@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -110,16 +109,20 @@ def test_destroy_goes_from_the_workloads_down_to_the_network(journey: Journey) -
         if (match := re.search(r"(\S+) deleted \(", line))
     ]
     order = [
-        {"training-job", "redis-leader"},
-        {"share-volume-claim", "redis-disk"},
-        {"share-volume-volume"},
-        {"cluster-provider"},
-        {"cluster-gke", "share-filestore"},
-        {"apis-compute", "apis-container", "apis-file"},
+        ("training-job", "redis-leader"),
+        ("training-job", "share-volume-claim"),
+        ("redis-leader", "redis-disk"),
+        ("share-volume-claim", "share-volume-volume"),
+        ("share-volume-volume", "share-filestore"),
+        ("share-volume-volume", "cluster-gke"),
+        ("redis-disk", "cluster-gke"),
+        ("workload-namespace", "cluster-gke"),
+        ("share-filestore", "apis-file"),
+        ("cluster-gke", "apis-container"),
+        ("cluster-gke", "nodes-account"),
     ]
-    for earlier, later in itertools.pairwise(order):
-        last, first = max(map(ended.index, earlier)), min(map(ended.index, later))
-        assert last < first, f"{earlier} must go before {later}"
+    for earlier, later in order:
+        assert ended.index(earlier) < ended.index(later), f"{earlier} must go before {later}"
 
 
 def test_the_password_is_nowhere_in_plain_text(journey: Journey) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,9 +15,21 @@ from google_api import compute, container, projects, routing, storage
 from google_api.store import ApiError, Object, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["FakeGoogle", "compute", "container", "projects", "storage"]
+
+
+GATE_SECONDS = 90
+
+
+@dataclass
+class _Gate:
+    method: str
+    path: str
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
 
 
 class FakeGoogle:
@@ -41,6 +55,7 @@ class FakeGoogle:
         self.refused_hosts: list[str] = []
         self._log = (directory / "google.log").open("a", buffering=1)
         self._lock = threading.RLock()
+        self._gates: list[_Gate] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -71,6 +86,24 @@ class FakeGoogle:
             else:
                 self.store.get(name).update(value)
             self.store.save()
+
+    @contextmanager
+    def waiting_for(self, method: str, path: str) -> Iterator[None]:
+        """Runs the body when such a request has come; its answer waits until the body is done."""
+        gate = _Gate(method, path)
+        self._gates.append(gate)
+        assert gate.reached.wait(GATE_SECONDS), f"no {method} {path} in {GATE_SECONDS} s"
+        try:
+            yield
+        finally:
+            self._gates.remove(gate)
+            gate.opened.set()
+
+    def _pass(self, method: str, path: str) -> None:
+        for gate in list(self._gates):
+            if gate.method == method and re.fullmatch(gate.path, path):
+                gate.reached.set()
+                gate.opened.wait(GATE_SECONDS)
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Object) -> Any:
         """Answers one request; raises ApiError."""
@@ -115,6 +148,7 @@ class FakeGoogle:
                 code, result = 200, None
                 try:
                     body = json.loads(raw or b"{}")
+                    fake._pass(self.command, unquote(url.path))
                     result = fake.answer(self.command, unquote(url.path), query, body)
                 except ApiError as error:
                     code = error.code
