@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
+import functools
 import logging
+import multiprocessing
 import runpy
-import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,24 @@ _COMPUTED: dict[str, _Properties] = {
 
 @dataclass
 class Resource:
-    """A declared resource: its type, name, inputs and the request that registered it."""
+    """A declared resource.
+
+    Attributes:
+        inputs: without the wrappings of secrets.
+        raw: the same as sent to the engine, with the wrappings.
+        protect, delete_before_replace, dependencies, timeouts: its options; times to create,
+            update and delete.
+    """
 
     type: str
     name: str
     urn: str
     inputs: _Properties
-    request: Any
+    raw: _Properties
+    protect: bool
+    delete_before_replace: bool
+    dependencies: frozenset[str]
+    timeouts: tuple[str, str, str]
 
     @property
     def physical_name(self) -> str:
@@ -91,15 +103,16 @@ class Declared:
 
 
 class _Mocks(mocks.Mocks):
-    def __init__(self, *, preview: bool) -> None:
+    def __init__(self, more: dict[str, _Properties], *, preview: bool) -> None:
         self.preview = preview
+        self.computed = _COMPUTED | more
 
     def call(self, args: mocks.MockCallArgs) -> tuple[_Properties, None]:
         raise AssertionError(f"the program looks {args.token} up, which a preview can't always do")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, _Properties]:
         state: _Properties = copy.deepcopy(args.inputs)
-        computed = copy.deepcopy(_COMPUTED.get(args.typ, {}))
+        computed = copy.deepcopy(self.computed.get(args.typ, {}))
         if args.typ.startswith("docker-build") and args.inputs.get("push"):
             computed["ref"] = f"{args.inputs['tags'][0]}@{DIGEST}"
         _merge(state, _unknown(computed) if self.preview else computed)
@@ -107,8 +120,8 @@ class _Mocks(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, declared: Declared, *, preview: bool) -> None:
-        super().__init__(_Mocks(preview=preview))
+    def __init__(self, declared: Declared, more: dict[str, _Properties], *, preview: bool) -> None:
+        super().__init__(_Mocks(more, preview=preview))
         self._declared = declared
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -122,7 +135,15 @@ class _Monitor(mocks.MockMonitor):
                 request.name,
                 response.urn,
                 _plain(inputs),
-                request,
+                json_format.MessageToDict(request.object),
+                request.protect,
+                request.deleteBeforeReplace,
+                frozenset(request.dependencies),
+                (
+                    request.customTimeouts.create,
+                    request.customTimeouts.update,
+                    request.customTimeouts.delete,
+                ),
             )
         )
         return response
@@ -159,6 +180,7 @@ def declare(
     *,
     preview: bool = False,
     project: str | None = PROJECT,
+    computed: dict[str, _Properties] | None = None,
     **changes: object,
 ) -> Declared:
     """Runs ``__main__.py`` for a stack, with ``changes`` to its configuration.
@@ -167,6 +189,7 @@ def declare(
         stack: ``dev`` or ``local``.
         preview: whether what providers compute is unknown.
         project: Google Cloud project, None for none.
+        computed: other outputs for resources of a type.
         changes: configuration keys without namespace.
 
     Raises:
@@ -175,20 +198,27 @@ def declare(
     config = stack_config(stack) | {f"batch-aiml:{key}": value for key, value in changes.items()}
     if project is not None and stack != "local":
         config["gcp:project"] = project
+    return _process().submit(_declare, stack, config, computed or {}, preview).result()
+
+
+@functools.cache
+def _process() -> ProcessPoolExecutor:
+    """A process for the SDK, which leaves event loops and threads behind."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _declare(
+    stack: str,
+    config: dict[str, Any],
+    computed: dict[str, _Properties],
+    preview: bool,
+) -> Declared:
     declared = Declared()
     logger = logging.getLogger("test.program")
-    handler = _Collect(declared.log)
-    logger.addHandler(handler)
+    logger.handlers = [_Collect(declared.log)]
     logger.setLevel(logging.INFO)
-    monitor = _Monitor(declared, preview=preview)
-    with warnings.catch_warnings():
-        # The SDK leaves event loops of its threads open; they are collected here, not in a test.
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            asyncio.run(_run(config, monitor, stack, logger, preview=preview))
-        finally:
-            logger.removeHandler(handler)
-            gc.collect()
+    monitor = _Monitor(declared, computed, preview=preview)
+    asyncio.run(_run(config, monitor, stack, logger, preview=preview))
     return declared
 
 
