@@ -35,6 +35,7 @@ class ControlPlane:
     Attributes:
         address: host and port of the API server.
         authority: certificate that clients must trust.
+        kubeconfig_path: kubeconfig of an administrator.
     """
 
     def __init__(self, binaries: Path, directory: Path) -> None:
@@ -43,6 +44,7 @@ class ControlPlane:
         self._processes: list[subprocess.Popen[bytes]] = []
         self.address = f"127.0.0.1:{_free_port()}"
         self.authority = directory / "certificates" / "apiserver.crt"
+        self.kubeconfig_path = directory / "kubeconfig"
 
     def __enter__(self) -> Self:
         try:
@@ -105,13 +107,12 @@ class ControlPlane:
             ],
         )
         self._ready()
-        kubeconfig = self._directory / "kubeconfig"
-        kubeconfig.write_text(self.kubeconfig())
+        self.kubeconfig_path.write_text(self._kubeconfig())
         self._run(
             "kube-controller-manager",
             [
                 str(self._binaries / "kube-controller-manager"),
-                f"--kubeconfig={kubeconfig}",
+                f"--kubeconfig={self.kubeconfig_path}",
                 f"--service-account-private-key-file={key}",
                 "--use-service-account-credentials=false",
                 "--leader-elect=false",
@@ -135,8 +136,7 @@ class ControlPlane:
                 process.wait()
         self._processes.clear()
 
-    def kubeconfig(self) -> str:
-        """A kubeconfig of an administrator."""
+    def _kubeconfig(self) -> str:
         return (
             "apiVersion: v1\nkind: Config\ncurrent-context: engine\n"
             f"clusters: [{{name: engine, cluster: {{server: 'https://{self.address}', "

@@ -120,6 +120,8 @@ class StackUnderTest:
 
     def overrides(self) -> dict[str, str]:
         """What the test sets on top of the repository's configuration."""
+        if self.name == "local":
+            return {}
         return {"gcp:project": PROJECT, **provider_config(self.google.address)}
 
     def configure(self, key: str, value: object) -> None:
@@ -206,6 +208,7 @@ class StackUnderTest:
             "HTTPS_PROXY": self.google.address,  # refuses: nothing but the fakes is reached
             "NO_PROXY": "127.0.0.1,localhost",
             "SSL_CERT_FILE": str(self.cluster.authority),
+            "KUBECONFIG": str(self.cluster.kubeconfig_path),
             "ENGINE_FAULTS": str(self.faults),
             "ENGINE_AWAIT": "none",
             "ENGINE_IMAGES": str(self.directory / "images.jsonl"),

@@ -76,11 +76,10 @@ def _create(request: Request, parent: str) -> Object:
         "network": network[-1].rsplit("/", 1)[-1],
         "subnetwork": subnetwork.rsplit("/", 1)[-1],
         "networkConfig": {
+            "datapathProvider": "ADVANCED_DATAPATH" if autopilot else "",
+            **wanted.get("networkConfig", {}),
             "network": network[-1],
             "subnetwork": subnetwork.split("/v1/")[-1],
-            "datapathProvider": "ADVANCED_DATAPATH"
-            if autopilot
-            else wanted.get("networkConfig", {}).get("datapathProvider", ""),
         },
         "shieldedNodes": wanted.get("shieldedNodes") or {"enabled": True},
         "ipAllocationPolicy": {
@@ -108,8 +107,13 @@ def _create(request: Request, parent: str) -> Object:
 @route("GET", rf"{_PARENT}/clusters/([^/:]+)")
 def _get(request: Request, parent: str, cluster: str) -> Object:
     name = f"{parent}/clusters/{cluster}"
-    pools = [v for k, v in request.store.objects.items() if k.startswith(f"{name}/nodePools/")]
-    return {**request.store.get(name), "nodePools": pools}
+    return {**request.store.get(name), **_pools(request, parent, cluster)}
+
+
+@route("GET", rf"{_PARENT}/clusters/([^/:]+)/nodePools")
+def _pools(request: Request, parent: str, cluster: str) -> Object:
+    inside = f"{parent}/clusters/{cluster}/nodePools/"
+    return {"nodePools": [v for k, v in request.store.objects.items() if k.startswith(inside)]}
 
 
 @route("PUT", rf"{_PARENT}/clusters/([^/:]+)")

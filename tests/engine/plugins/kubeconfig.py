@@ -60,9 +60,11 @@ class ApiServer:
         return answer.status_code, content
 
 
-def default_kubeconfig() -> str:
-    """The kubeconfig that kubectl would take."""
-    path = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+def read_kubeconfig(given: str | None) -> str:
+    """A kubeconfig: given as text or as a path, or the one that kubectl would take."""
+    if given and "\n" in given or (given or "").startswith("{"):
+        return str(given)
+    path = Path(given or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     if not path.exists():
         raise ProviderError(f"no kubeconfig at {path}")
     return path.read_text()

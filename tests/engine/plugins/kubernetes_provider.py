@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from kinds import IDENTITY, KINDS, Kind
-from kubeconfig import ApiServer, default_kubeconfig
+from kubeconfig import ApiServer, read_kubeconfig
 from provider import Live, Operation, Plan, Properties, Provider, ProviderError, serve_provider
 from values import Paths, differences, dotted, is_unknown
 
@@ -158,7 +158,7 @@ class KubernetesProvider(Provider):
         if is_unknown(self._config):
             return None
         if self._server is None:
-            kubeconfig = self._config.get("kubeconfig") or default_kubeconfig()
+            kubeconfig = read_kubeconfig(self._config.get("kubeconfig"))
             self._server = ApiServer(kubeconfig, self._config.get("context"))
         if op.preview and (is_unknown(inputs) or not self._server.reachable()):
             return None
