@@ -1,5 +1,7 @@
 # make run    the main job, on this machine        make test   the tests
 # make lint   style, types, import contract        make bench  side-by-side measurements
+# make engine   the stack on the real Pulumi engine, without a cloud (builds its tools once)
+# make preview  what `pulumi up` of the dev stack would create, without a cloud
 #
 # Everything is installed into .venv; nothing outside this directory is touched.
 # PYTHON names the interpreter to use (3.11 or newer), DAYS and WORKERS size the run.
@@ -8,12 +10,13 @@ PYTHON ?= python3
 DAYS ?= 30
 WORKERS ?= 2
 SHARE ?= share
+STACK ?= dev
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test engine lint format bench requirements clean
+.PHONY: run test engine preview lint format bench requirements clean
 
 run: $(READY)
 	$(BIN)/workload run --share $(SHARE) --days $(DAYS) --workers $(WORKERS)
@@ -25,6 +28,9 @@ engine: $(READY)
 	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
 	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 4 $(PYTEST_ARGS)
 
+preview: $(READY)
+	@$(BIN)/python tests/engine/preview.py $(STACK)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +38,10 @@ lint: $(READY)
 	$(BIN)/mypy tests/engine
 	$(BIN)/lint-imports --no-cache
 	scripts/check-requirements.sh
+	$(BIN)/shellcheck scripts/*.sh .ci/run
+	$(BIN)/hadolint workload/Dockerfile
+	$(BIN)/zizmor --offline --quiet .github
+	"$$($(BIN)/python tests/engine/toolchain/build.py actionlint)/actionlint"
 
 format: $(READY)
 	$(BIN)/ruff check --fix-only .

@@ -31,7 +31,6 @@ EXECUTABLES = {
     "pulumi-resource-kubernetes": "kubernetes_provider.py",
     "pulumi-resource-random": "random_provider.py",
     "pulumi-resource-docker-build": "docker_build_provider.py",
-    "pulumi-analyzer-policy-python": "policy_host.py",
 }
 """Names that the engine looks for on PATH, and what stands in for them."""
 

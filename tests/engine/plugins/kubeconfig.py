@@ -62,8 +62,8 @@ class ApiServer:
 
 def read_kubeconfig(given: str | None) -> str:
     """A kubeconfig: given as text or as a path, or the one that kubectl would take."""
-    if given and "\n" in given or (given or "").startswith("{"):
-        return str(given)
+    if given is not None and ("\n" in given or given.startswith("{")):
+        return given
     path = Path(given or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     if not path.exists():
         raise ProviderError(f"no kubeconfig at {path}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import grpc
 
 PROGRAM = Path(__file__).with_name("language_exec.py")
+POLICY = Path(__file__).with_name("policy_host.py")
 
 REPORTED = 32
 """Exit code of a program whose error is already shown; Pulumi's own host uses the same."""
@@ -70,6 +71,19 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         if program.returncode == REPORTED:
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"program ended with code {program.returncode}")
+
+    def RunPlugin(self, request: Any, _context: Any) -> Iterator[Any]:
+        """Runs a policy pack and hands on what it prints: first of all its port."""
+        pack = subprocess.Popen(
+            [sys.executable, "-u", str(POLICY), request.info.program_directory],
+            cwd=request.pwd,
+            env=dict(entry.split("=", 1) for entry in request.env) or None,
+            stdout=subprocess.PIPE,
+        )
+        assert pack.stdout is not None
+        for line in pack.stdout:
+            yield language_pb2.RunPluginResponse(stdout=line)
+        yield language_pb2.RunPluginResponse(exitcode=pack.wait())
 
 
 def _register(server: grpc.Server) -> None:

@@ -1,7 +1,7 @@
-"""Builds the tools of the engine tests from pinned Go modules, once, into a cache.
+"""Builds the tools of lint and the engine tests from pinned Go modules, once, into a cache.
 
-A tool that is on PATH already is used as it is. ``python build.py`` prints the directory that
-holds them all.
+A tool that is on PATH already is used as it is. ``python build.py [TOOL ...]`` prints the directory
+that holds them, those of the engine tests when none is named.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ TOOLS = (
     _kubernetes("kube-apiserver", 3),
     _kubernetes("kube-controller-manager", 1),
 )
+
+LINTERS = (Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", 0.5),)
 
 
 def cache() -> Path:
@@ -153,10 +155,11 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     """Builds what is missing; prints the directory of the tools."""
+    tools = tuple(tool for tool in (*TOOLS, *LINTERS) if tool.name in names) or TOOLS
     try:
-        directory = ensure()
+        directory = ensure(tools)
     except MissingTool as error:
         _say(str(error))
         return 1
@@ -165,4 +168,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

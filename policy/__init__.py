@@ -1,0 +1,1 @@
+"""What a stack must never do, checked in previews and updates."""

@@ -1,0 +1,1 @@
+"""Rules as plain functions of a resource; each yields what it finds wrong."""
