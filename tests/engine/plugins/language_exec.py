@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import runpy
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -19,6 +21,9 @@ from pulumi.runtime.proto import language_pb2
 
 def main() -> int:
     """Runs ``__main__.py`` of the working directory; returns 32 when it failed and said so."""
+    # The engine ends a program whose resources failed, and says itself why: not with a trace, at
+    # whatever line the signal comes.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(REPORTED))
     request = language_pb2.RunRequest()
     request.ParseFromString(base64.b64decode(sys.stdin.read()))
     reset_options(
@@ -48,8 +53,6 @@ def main() -> int:
         if error.code() == grpc.StatusCode.UNAVAILABLE:  # the engine has ended already
             return 0
         pulumi.log.error(f"RPC error: {error.details()}")
-        return REPORTED
-    except KeyboardInterrupt:  # the engine ends the program, and says itself why
         return REPORTED
     except Exception:  # noqa: BLE001 - the program's own, shown with its trace
         pulumi.log.error(f"Program failed with an unhandled exception:\n{traceback.format_exc()}")
