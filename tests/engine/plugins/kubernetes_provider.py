@@ -25,7 +25,7 @@ POLL_SECONDS = 0.1
 _CONFIG = {
     "kubeconfig", "context", "clusterIdentifier", "namespace", "upsertExistingObjects",
 }  # fmt: skip
-_NOT_FOUND, _CONFLICT, _OK = 404, 409, 400
+_FOUND, _NOT_FOUND, _CONFLICT, _BAD = 200, 404, 409, 400
 _WAIT_FOR = re.compile(r"jsonpath=\{\.([\w.]+)\}")
 
 
@@ -133,7 +133,7 @@ class KubernetesProvider(Provider):
             raise ProviderError("the cluster of this object is not known")
         namespace, name = _split(id_)
         path = _kind(op).path(namespace, name)
-        status, answer = server.call("DELETE", path, {"propagationPolicy": "Background"})
+        status, answer = server.call("DELETE", path, {"propagationPolicy": "Foreground"})
         if status == _NOT_FOUND:
             return
         _raise(status, answer)
@@ -174,7 +174,7 @@ class KubernetesProvider(Provider):
         if wanted is None and os.environ.get("ENGINE_AWAIT") == "none":
             return live
         deadline = time.monotonic() + (op.timeout or DEFAULT_SECONDS)
-        while not _there(wanted, live):
+        while not (_holds(wanted, live) if wanted else _ready(server, live)):
             if time.monotonic() > deadline:
                 raise ProviderError(f"{path}: {wanted or 'readiness'} did not come in time")
             time.sleep(POLL_SECONDS)
@@ -183,21 +183,42 @@ class KubernetesProvider(Provider):
         return live
 
 
-def _there(wanted: str | None, live: dict[str, Any]) -> bool:
-    if wanted is not None:
-        match = _WAIT_FOR.fullmatch(wanted)
-        if match is None:
-            raise ProviderError(f"pulumi.com/waitFor: {wanted!r} is no jsonpath={{.a.b}}")
-        value: Any = live
-        for part in match[1].split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return value is not None
-    status, spec = live.get("status", {}), live.get("spec", {})
+def _holds(wanted: str, live: dict[str, Any]) -> bool:
+    """Whether what the annotation ``pulumi.com/waitFor`` names is there."""
+    match = _WAIT_FOR.fullmatch(wanted)
+    if match is None:
+        raise ProviderError(f"pulumi.com/waitFor: {wanted!r} is no jsonpath={{.a.b}}")
+    value: Any = live
+    for part in match[1].split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value is not None
+
+
+def _ready(server: ApiServer, live: dict[str, Any]) -> bool:
+    """Whether an object is what pulumi-kubernetes waits for (``provider/pkg/await``).
+
+    It also gives a Service ten seconds in which its endpoints may settle; this doesn't.
+    """
+    status, spec, metadata = live.get("status", {}), live.get("spec", {}), live["metadata"]
     if live["kind"] == "StatefulSet":
-        updated = status.get("observedGeneration") == live["metadata"]["generation"]
-        return bool(updated and status.get("readyReplicas", 0) == spec.get("replicas", 1))
-    if live["kind"] == "PersistentVolumeClaim" and spec.get("volumeName"):
-        return bool(status.get("phase") == "Bound")
+        wanted = spec.get("replicas", 1)
+        return (
+            status.get("observedGeneration") == metadata["generation"]
+            and status.get("updateRevision") == status.get("currentRevision")
+            and all(status.get(f"{of}Replicas", 0) == wanted for of in ("current", "ready"))
+        )
+    if live["kind"] == "PersistentVolumeClaim":
+        storage = spec.get("storageClassName")
+        late = False
+        if storage:
+            code, found = server.call("GET", f"/apis/storage.k8s.io/v1/storageclasses/{storage}")
+            late = code == _FOUND and found["volumeBindingMode"] == "WaitForFirstConsumer"
+        return status.get("phase") == "Bound" or (late and status.get("phase") == "Pending")
+    if live["kind"] == "Service" and spec.get("selector") and spec.get("clusterIP") != "None":
+        path = f"/api/v1/namespaces/{metadata['namespace']}/endpoints/{metadata['name']}"
+        code, found = server.call("GET", path)
+        pending = [s for s in found.get("subsets") or [] if s.get("notReadyAddresses")]
+        return code == _FOUND and not pending
     return True
 
 
@@ -261,7 +282,7 @@ def _within(path: str, field: str) -> bool:
 
 
 def _raise(status: int, answer: dict[str, Any]) -> None:
-    if status >= _OK:
+    if status >= _BAD:
         raise ProviderError(str(answer.get("message") or f"status {status}"))
 
 
