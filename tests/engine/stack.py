@@ -34,7 +34,7 @@ EXECUTABLES = {
 }
 """Names that the engine looks for on PATH, and what stands in for them."""
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy", "scripts")
 """What of this repository a stack consists of, besides its own file and what a test may edit."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -130,8 +130,15 @@ class StackUnderTest:
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Runs ``pulumi ARGUMENTS`` in the project's directory."""
+        return self._run(["pulumi", *arguments], environment)
+
+    def script(self, name: str, *arguments: str) -> Result:
+        """Runs ``scripts/NAME ARGUMENTS`` in the project's directory."""
+        return self._run([f"scripts/{name}", *arguments], {})
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> Result:
         completed = subprocess.run(
-            ["pulumi", *arguments],
+            command,
             cwd=self.project,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,

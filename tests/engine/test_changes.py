@@ -125,6 +125,32 @@ def test_a_new_image_replaces_the_job_and_nothing_else(deployed: StackUnderTest)
     }
 
 
+def test_another_digest_replaces_the_job_and_nothing_else(deployed: StackUnderTest) -> None:
+    with _configured(deployed, image=f"registry.example/workload@sha256:{'a' * 64}"):
+        deployed.up("--skip-preview").ok()
+        before = deployed.output("job_name")
+        deployed.configure("batch-aiml:image", f"registry.example/workload@sha256:{'b' * 64}")
+        assert _changed(deployed.plan()) == {("replace", "training-job")}
+        deployed.up("--skip-preview").ok()
+        assert deployed.output("job_name") != before
+    deployed.up("--skip-preview").ok()
+
+
+def test_changed_code_of_the_workload_builds_an_image_and_replaces_the_job(
+    deployed: StackUnderTest,
+) -> None:
+    module = deployed.project / "workload" / "errors.py"
+    before = module.read_text()
+    module.write_text(f"{before}# changed\n")
+    try:
+        assert _changed(deployed.plan()) == {
+            ("update", "workload-image"),
+            ("replace", "training-job"),
+        }
+    finally:
+        module.write_text(before)
+
+
 def test_more_workers_replace_the_job_and_nothing_else(deployed: StackUnderTest) -> None:
     with _configured(deployed, parallelism=3):
         assert _changed(deployed.plan()) == {("replace", "training-job")}

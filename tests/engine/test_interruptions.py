@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from stack import StackUnderTest
 
 ACCOUNT = f"projects/{PROJECT}/serviceAccounts/batch-aiml-nodes@{PROJECT}.iam.gserviceaccount.com"
+FIXED_NAMES = {
+    "share-filestore": f"projects/{PROJECT}/locations/us-central1-b/instances/batch-aiml-filestore",
+    "cluster-gke": f"projects/{PROJECT}/locations/us-central1/clusters/batch-aiml",
+    "images-repository": f"projects/{PROJECT}/locations/us-central1/repositories/batch-aiml",
+    "nodes-account": ACCOUNT,
+}
+"""Resources that a second creation would collide with, and where they are."""
 
 
 def _finished(stack: StackUnderTest) -> None:
@@ -61,6 +68,32 @@ def test_a_google_provider_that_dies_is_made_up_for(
     assert update.returncode != 0, output
     _finished(stack)
     assert ACCOUNT in google.objects()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/file/v1/.*/instances$", "share-filestore"),
+        ("/container/v1/.*/clusters$", "cluster-gke"),
+    ],
+)
+def test_what_a_google_provider_made_and_could_not_record_is_adopted(
+    stack: StackUnderTest, google: FakeGoogle, path: str, name: str
+) -> None:
+    stack.run("destroy", "--yes", "--skip-preview").ok()
+    update = stack.start("up", "--yes", "--skip-preview")
+    with google.waiting_for("POST", path):
+        _kill("pulumi-resource-gcp", stack.directory)
+    output, _ = update.communicate(timeout=120)
+    assert update.returncode != 0, output
+    refused = stack.up("--skip-preview")  # other creations were under way, too
+    lost_names = refused.failed - {"batch-aiml-dev"}  # the stack as a whole fails with them
+    assert name in lost_names, refused.output
+    assert refused.output.count("already exists") >= len(lost_names)
+    for lost in lost_names:
+        stack.script("adopt.sh", lost, FIXED_NAMES[lost]).ok()
+    _finished(stack)
+    assert FIXED_NAMES[name] in google.objects()
 
 
 def _kill(program: str, home: Path) -> None:
