@@ -87,7 +87,12 @@ class StackUnderTest:
     """A stack in a directory of its own, with its own state, against fakes and an API server.
 
     The program and the stack's configuration file are those of the repository; what the commands
-    are given on top of it is ``overrides``: the project, the images and where Google is.
+    are given on top of it is ``overrides``: the project, where Google is, and ``settings``.
+
+    Attributes:
+        name: of the stack.
+        settings: configuration of the test's own, by its full keys.
+        ready: whether there is a node, so that ``up`` waits until the objects are ready.
     """
 
     directory: Path
@@ -95,6 +100,8 @@ class StackUnderTest:
     google: FakeGoogle
     cluster: ControlPlane
     name: str = "dev"
+    settings: dict[str, object] = field(default_factory=dict)
+    ready: bool = False
     faults: Path = field(init=False)
     project: Path = field(init=False)
 
@@ -117,11 +124,11 @@ class StackUnderTest:
         # The provider would wait 3 seconds for more requests to send together.
         self.run("config", "set", "--path", "gcp:batching.enableBatching", "false").ok()
 
-    def overrides(self) -> dict[str, str]:
+    def overrides(self) -> dict[str, object]:
         """What the test sets on top of the repository's configuration."""
         if self.name == "local":
-            return {}
-        return {"gcp:project": PROJECT, **provider_config(self.google.address)}
+            return self.settings
+        return {"gcp:project": PROJECT, **provider_config(self.google.address), **self.settings}
 
     def configure(self, key: str, value: object) -> None:
         """Sets a configuration value, as a user would."""
@@ -216,7 +223,7 @@ class StackUnderTest:
             "SSL_CERT_FILE": str(self.cluster.authority),
             "KUBECONFIG": str(self.cluster.kubeconfig_path),
             "ENGINE_FAULTS": str(self.faults),
-            "ENGINE_AWAIT": "none",
+            "ENGINE_AWAIT": "ready" if self.ready else "none",
             "ENGINE_IMAGES": str(self.directory / "images.jsonl"),
         }
 
