@@ -1,16 +1,16 @@
-"""A real Kubernetes API server with its controllers, without a node, on loopback ports."""
+"""A real Kubernetes API server with its controllers, without a node."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
+from programs import ProgramError, Programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +18,43 @@ if TYPE_CHECKING:
 
 TOKEN = "engine-tests"  # noqa: S105 - of a server that only this machine reaches
 START_SECONDS = 60
-STOP_SECONDS = 20
 
 
 class ApiServerError(RuntimeError):
     """A component did not start; the message names its log."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a control plane is for.
+
+    Attributes:
+        host: address that the API server listens at and tells others.
+        services: address range of Services.
+        api_server: arguments of kube-apiserver, on top of those that any cluster needs.
+        controllers: arguments of kube-controller-manager, likewise.
+    """
+
+    host: str
+    services: str
+    api_server: tuple[str, ...]
+    controllers: tuple[str, ...]
+
+
+WITHOUT_NODES = Role(
+    host="127.0.0.1",
+    services="10.96.0.0/16",
+    api_server=("--endpoint-reconciler-type=none",),
+    controllers=(
+        "--use-service-account-credentials=false",
+        "--concurrent-gc-syncs=2",
+        "--controllers=garbage-collector-controller,job-controller,namespace-controller,"
+        "persistentvolume-binder-controller,persistentvolume-protection-controller,"
+        "persistentvolumeclaim-protection-controller,serviceaccount-controller,"
+        "statefulset-controller",
+    ),
+)
+"""Accepts, defaults and refuses objects like any cluster, and runs none of them."""
 
 
 class ControlPlane:
@@ -30,7 +62,9 @@ class ControlPlane:
 
     Args:
         binaries: directory with kube-apiserver and kube-controller-manager.
-        directory: data, certificates and logs; starting again continues where it was.
+        directory: data and certificates; starting again continues where it was.
+        role: whether nodes will join.
+        logs: directory of the logs, the same as the data's when not given.
 
     Attributes:
         address: host and port of the API server.
@@ -38,11 +72,18 @@ class ControlPlane:
         kubeconfig_path: kubeconfig of an administrator.
     """
 
-    def __init__(self, binaries: Path, directory: Path) -> None:
+    def __init__(
+        self,
+        binaries: Path,
+        directory: Path,
+        role: Role = WITHOUT_NODES,
+        logs: Path | None = None,
+    ) -> None:
         self._binaries = binaries
         self._directory = directory
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self.address = f"127.0.0.1:{_free_port()}"
+        self._role = role
+        self._programs = Programs(logs or directory)
+        self.address = f"{role.host}:{_free_port()}"
         self.authority = directory / "certificates" / "apiserver.crt"
         self.kubeconfig_path = directory / "kubeconfig"
 
@@ -74,7 +115,7 @@ class ControlPlane:
         if not key.exists():
             self._key(key)
         etcd, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
-        self._run(
+        self._programs.start(
             "etcd",
             [
                 _etcd(),
@@ -88,7 +129,7 @@ class ControlPlane:
             ],
         )
         host, port = self.address.split(":")
-        self._run(
+        self._programs.start(
             "kube-apiserver",
             [
                 str(self._binaries / "kube-apiserver"),
@@ -99,42 +140,35 @@ class ControlPlane:
                 f"--cert-dir={self.authority.parent}",
                 f"--token-auth-file={self._directory / 'tokens.csv'}",
                 "--authorization-mode=Node,RBAC",
-                "--service-cluster-ip-range=10.96.0.0/16",
+                f"--service-cluster-ip-range={self._role.services}",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={key}",
                 f"--service-account-signing-key-file={key}",
-                "--endpoint-reconciler-type=none",
+                *self._role.api_server,
             ],
         )
         self._ready()
         self.kubeconfig_path.write_text(self._kubeconfig())
-        self._run(
+        self._programs.start(
             "kube-controller-manager",
             [
                 str(self._binaries / "kube-controller-manager"),
                 f"--kubeconfig={self.kubeconfig_path}",
                 f"--service-account-private-key-file={key}",
-                "--use-service-account-credentials=false",
+                f"--root-ca-file={self.authority}",
                 "--leader-elect=false",
                 "--secure-port=0",
-                "--concurrent-gc-syncs=2",
-                "--controllers=garbage-collector-controller,job-controller,namespace-controller,"
-                "persistentvolume-binder-controller,persistentvolume-protection-controller,"
-                "persistentvolumeclaim-protection-controller,serviceaccount-controller,"
-                "statefulset-controller",
+                *self._role.controllers,
             ],
         )
 
     def stop(self) -> None:
         """Ends every process that ``start`` began, the last first."""
-        for process in reversed(self._processes):
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes.clear()
+        self._programs.stop_all()
+
+    def check(self) -> None:
+        """Raises ProgramError when a component has ended by itself."""
+        self._programs.check()
 
     def _kubeconfig(self) -> str:
         return (
@@ -163,31 +197,21 @@ class ControlPlane:
             ["openssl", "genrsa", "-out", str(path), "2048"], check=True, capture_output=True
         )
 
-    def _run(self, name: str, command: list[str]) -> None:
-        with (self._directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C reaches the tests, which stop it in order
-                env={**os.environ, "GOMEMLIMIT": "1GiB"},
-            )
-        self._processes.append(process)
-
     def _ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            for process in self._processes:
-                if process.poll() is not None:
-                    raise ApiServerError(f"{process.args!r} ended; see {self._directory}/*.log")
+            try:
+                self._programs.check()
+            except ProgramError as error:
+                raise ApiServerError(str(error)) from error
             try:
                 if self.request("GET", "/readyz").ok:
                     return
             except (requests.RequestException, OSError):
                 pass
             time.sleep(0.1)
-        raise ApiServerError(f"no API server after {START_SECONDS} s; see {self._directory}/*.log")
+        logs = self._programs.logs
+        raise ApiServerError(f"no API server after {START_SECONDS} s; see {logs}/*.log")
 
 
 def _etcd() -> str:

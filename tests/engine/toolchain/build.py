@@ -1,7 +1,8 @@
-"""Builds the tools of lint and the engine tests from pinned Go modules, once, into a cache.
+"""Builds the tools of lint and the tests from pinned Go modules, once, into a cache.
 
-A tool that is on PATH already is used as it is. ``python build.py [TOOL ...]`` prints the directory
-that holds them, those of the engine tests when none is named.
+A tool that is on PATH already is used as it is, unless only this version or this program will do.
+``python build.py [GROUP | TOOL ...]`` prints the directory that holds them. Groups are ``engine``,
+which is also what no argument means, ``rehearsal`` and ``lint``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ class Tool:
         package: what to build, in that module's terms.
         variables: values that the linker sets.
         minutes: about how long the build takes on two cores.
+        own: never taken from PATH: what has this name there is another program or version.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Tool:
     package: str
     minutes: float
     variables: tuple[str, ...] = ()
+    own: bool = field(default=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -52,7 +55,7 @@ class Tool:
         return digest.hexdigest()[:16]
 
 
-def _kubernetes(name: str, minutes: float) -> Tool:
+def _kubernetes(name: str, minutes: float, *, own: bool = False) -> Tool:
     version = "k8s.io/component-base/version"
     return Tool(
         name,
@@ -60,6 +63,7 @@ def _kubernetes(name: str, minutes: float) -> Tool:
         f"k8s.io/kubernetes/cmd/{name}",
         minutes,
         (f"{version}.gitVersion={KUBERNETES}", f"{version}.gitMajor=1", f"{version}.gitMinor=34"),
+        own,
     )
 
 
@@ -71,12 +75,26 @@ TOOLS = (
         3,
         (f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI}",),
     ),
-    Tool("pulumi-resource-gcp", "google", ".", 3),
+    Tool("pulumi-resource-gcp", "google", ".", 3, own=True),
     _kubernetes("kube-apiserver", 3),
     _kubernetes("kube-controller-manager", 1),
 )
+"""Of the engine tests."""
+
+NODE_TOOLS = (
+    _kubernetes("kube-scheduler", 0.5, own=True),
+    _kubernetes("kubelet", 2, own=True),
+    _kubernetes("kube-proxy", 0.5, own=True),
+    _kubernetes("kubectl", 0.5, own=True),
+    Tool("coredns", "coredns", ".", 1, own=True),
+    Tool("filestore-csi", "csi", ".", 0.2, own=True),
+    Tool("pause", "pause", ".", 0.1, own=True),
+)
+"""What the rehearsal's node needs on top of the engine tests' API server."""
 
 LINTERS = (Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", 0.5),)
+
+GROUPS = {"engine": TOOLS, "rehearsal": TOOLS + NODE_TOOLS, "lint": LINTERS}
 
 
 def cache() -> Path:
@@ -109,7 +127,7 @@ def ensure(tools: tuple[Tool, ...] = TOOLS) -> Path:
 
 
 def _on_path(tool: Tool) -> Path | None:
-    if tool.name == "pulumi-resource-gcp":  # Pulumi's own has no fake to talk to by these names
+    if tool.own:
         return None
     found = shutil.which(tool.name)
     return Path(found) if found else None
@@ -155,11 +173,18 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
+def _named(names: list[str]) -> tuple[Tool, ...]:
+    known = {tool.name: (tool,) for group in GROUPS.values() for tool in group} | GROUPS
+    for name in names:
+        if name not in known:
+            raise MissingTool(f"no tool or group {name!r}; there are {', '.join(sorted(known))}")
+    return tuple(dict.fromkeys(tool for name in names for tool in known[name])) or TOOLS
+
+
 def main(names: list[str]) -> int:
     """Builds what is missing; prints the directory of the tools."""
-    tools = tuple(tool for tool in (*TOOLS, *LINTERS) if tool.name in names) or TOOLS
     try:
-        directory = ensure(tools)
+        directory = ensure(_named(names))
     except MissingTool as error:
         _say(str(error))
         return 1

@@ -1,0 +1,71 @@
+"""Long-running programs of a test, each with its log, ended in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOP_SECONDS = 20
+
+
+class ProgramError(RuntimeError):
+    """A program ended by itself; the message names its log."""
+
+
+class Programs:
+    """Programs that belong together, by name.
+
+    Args:
+        logs: directory of their logs; a program that starts again appends to its own.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: list[str], **environment: str) -> None:
+        """Starts a program that nothing but ``stop`` is to end."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C reaches the tests, which stop it in order
+                env={**os.environ, "GOMEMLIMIT": "1GiB", **environment},
+            )
+
+    def log(self, name: str) -> Path:
+        """Where a program's output goes."""
+        return self.logs / f"{name}.log"
+
+    def check(self) -> None:
+        """Raises ProgramError when a program has ended by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise ProgramError(
+                    f"{name} ended with exit code {process.returncode}; see {self.log(name)}"
+                )
+
+    def stop(self, name: str) -> None:
+        """Ends a program, by force when it takes longer than STOP_SECONDS; knows of no other."""
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def stop_all(self) -> None:
+        """Ends every program, the last first."""
+        for name in reversed(list(self._running)):
+            self.stop(name)

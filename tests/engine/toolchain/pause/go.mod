@@ -1,0 +1,3 @@
+module batch-aiml/pause
+
+go 1.26
