@@ -1,0 +1,43 @@
+"""kubectl, as ``scripts/cluster.bash`` has set it up for the stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from typing import Any
+
+from scripts.cluster.console import Failure
+
+
+def command(*arguments: str) -> list[str]:
+    """The words of a kubectl command."""
+    return [*shlex.split(os.environ["BATCH_KUBECTL"]), *arguments]
+
+
+def ask(*arguments: str) -> str:
+    """What kubectl prints; raises Failure with its last line."""
+    done = subprocess.run(  # noqa: S603 - kubectl of the operator
+        command(*arguments, "--request-timeout=30s"), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise Failure(f"kubectl {arguments[0]} {arguments[1]}: {lines[-1]}")
+    return done.stdout
+
+
+def get(*arguments: str) -> Any:  # noqa: ANN401 - JSON
+    """An object or a list of objects."""
+    return json.loads(ask("get", *arguments, "--output=json"))
+
+
+def items(*arguments: str) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    found: list[dict[str, Any]] = get(*arguments)["items"]
+    return found
+
+
+def in_pod(pod: str, *arguments: str) -> list[str]:
+    """The words that run a workload command in a pod of ours."""
+    return command("exec", "--stdin", pod, "--", "python", "-m", "workload", *arguments)

@@ -1,0 +1,151 @@
+"""The state of a run: ``cluster``, ``status POD`` and ``follow POD``; the Job is BATCH_JOB."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from scripts.cluster import cost, kube, trouble
+from scripts.cluster.console import Failure, Line, pause, run
+from workload.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+POLL_SECONDS = 5.0
+POD_LOST = 75
+"""Exit code of ``follow`` when its pod is gone and another one could go on."""
+
+_WRONG = 3
+
+
+def progress(queue: Mapping[str, Any]) -> str:
+    """How far the queue is, in words."""
+    work, dead = len(queue["processing"]), len(queue["dead"])
+    total = queue["waiting"] + work + queue["committed"] + dead
+    share = f" ({100 * (queue['committed'] + dead) // total} %)" if total else ""
+    left = f", {dead} left out" if dead else ""
+    return (
+        f"{queue['committed']} of {total} datasets learned{share}, {work} in work, "
+        f"{queue['waiting']} waiting{left}"
+    )
+
+
+def workers(pods: Sequence[Mapping[str, Any]]) -> str:
+    """The Job's pods by phase."""
+    phases = [pod.get("status", {}).get("phase", "Unknown").lower() for pod in pods]
+    counts = {phase: phases.count(phase) for phase in dict.fromkeys(phases)}
+    return ", ".join(f"{count} {phase}" for phase, count in counts.items()) or "none"
+
+
+def _job() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    name = os.environ["BATCH_JOB"]
+    return kube.get("job", name), kube.items("pods", f"--selector=job-name={name}")
+
+
+def _queue(pod: str) -> dict[str, Any] | None:
+    """The queue's state; None when the pod gave no answer."""
+    done = subprocess.run(  # noqa: S603 - kubectl of the operator
+        kube.in_pod(pod, "queue", "status", "--json"), capture_output=True, text=True, check=False
+    )
+    if done.returncode in (0, _WRONG):
+        try:
+            state: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            return None
+        return state
+    return None
+
+
+def cluster() -> int:
+    """Prints workers, cost, and what is wrong with them; 3 when something is."""
+    job, pods = _job()
+    others = kube.items("pods", "--selector=app=redis")
+    now = dt.datetime.now(dt.UTC)
+    namespace = kube.get("namespace", job["metadata"]["namespace"])
+    since = cost.moment(namespace["metadata"]["creationTimestamp"])
+    state = trouble.ended(job) or "running"
+    print(f"job        {job['metadata']['name']} ({state.lower()})")  # noqa: T201
+    print(f"workers    {workers(pods)}")  # noqa: T201
+    rates = json.loads(os.environ["BATCH_RATES"])
+    print(f"cost       {cost.so_far(rates, since, cost.job_hours(job, now), now)}")  # noqa: T201
+    events = kube.items("events")
+    claims = kube.items("persistentvolumeclaims")
+    wrong = trouble.everything(job, [*pods, *others], claims, events)
+    for line in wrong:
+        print(printable(f"WRONG      {line}"))  # noqa: T201
+    return _WRONG if wrong else 0
+
+
+def status(pod: str) -> int:
+    """Prints the queue and what is wrong with it; 3 when something is."""
+    queue = _queue(pod)
+    if queue is None:
+        raise Failure("the queue gave no answer: scripts/workload.sh queue status says why")
+    print(f"queue      {progress(queue)}")  # noqa: T201
+    print(printable(f"head       {queue['head']['dataset'] or 'none'}"))  # noqa: T201
+    wrong = list(trouble.of_queue(queue))
+    for line in wrong:
+        print(printable(f"WRONG      {line}"))  # noqa: T201
+    return _WRONG if wrong else 0
+
+
+def follow(pod: str) -> int:
+    """Shows progress until the Job has ended.
+
+    Returns 0 when it is complete, 3 when it failed, POD_LOST when the pod went away.
+    """
+    line, shown, told = Line(), "", set[str]()
+    silent = 0
+    while True:
+        job, pods = _job()
+        end = trouble.ended(job)
+        queue = _queue(pod)
+        silent = 0 if queue else silent + 1
+        if silent > 2 and not end:  # noqa: PLR2004 - a connection may break now and then
+            return POD_LOST
+        now = f"{progress(queue)}; workers: {workers(pods)}" if queue else shown
+        if now != shown:
+            shown = now
+            if sys.stdout.isatty():
+                line.update(now)
+            else:
+                line.stay(now)
+        wrong = [trouble.of_pod(each) for each in pods]
+        for each in [*wrong, *(trouble.of_queue(queue) if queue else [])]:
+            if each and each not in told:
+                told.add(each)
+                line.stay(f"WRONG {each}")
+        if end == "Complete":
+            waiting = queue["waiting"] if queue else 0
+            if waiting:
+                raise Failure(
+                    f"Job {os.environ['BATCH_JOB']} has ended and {waiting} datasets wait: give it "
+                    "another run (scripts/train.sh --run NAME)"
+                )
+            line.stay(f"Job {os.environ['BATCH_JOB']} is complete: {shown}")
+            return 0
+        if end == "Failed":
+            line.stay(f"WRONG {trouble.of_job(job, pods)}")
+            return _WRONG
+        pause(POLL_SECONDS)
+
+
+def _main() -> int:
+    match sys.argv[1:]:
+        case ["cluster"]:
+            return cluster()
+        case ["status", pod]:
+            return status(pod)
+        case ["follow", pod]:
+            return follow(pod)
+        case words:
+            raise Failure(f"no such words: {words}", 2)
+
+
+if __name__ == "__main__":
+    run(_main)
