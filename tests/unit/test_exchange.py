@@ -162,7 +162,10 @@ def test_a_result_is_sent_from_any_byte(share: Path, offset: int) -> None:
     assert sink.getvalue() == CONTENT[offset:]
 
 
-@pytest.mark.parametrize("name", ["output/../secret", "datasets/training/2018-04-01.pkl", "output"])
+@pytest.mark.parametrize(
+    "name",
+    ["output/../secret", "output/.secret", "datasets/training/2018-04-01.pkl", "output"],
+)
 def test_nothing_is_sent_from_outside_the_results(share: Path, name: str) -> None:
     (share / "output").mkdir()
     (share / "secret").write_bytes(b"secret")
