@@ -47,7 +47,7 @@ reach_cluster() {
   if $has_kubeconfig; then
     (umask 077 && pulumi_ stack output kubeconfig --show-secrets >"$private/kubeconfig") ||
       fail "the stack's kubeconfig can't be read"
-    export KUBECONFIG=$private/kubeconfig
+    kubectl+=(--kubeconfig "$private/kubeconfig")
   fi
   BATCH_KUBECTL=$(printf '%q ' "${kubectl[@]}")
   export BATCH_KUBECTL

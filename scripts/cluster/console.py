@@ -49,12 +49,12 @@ class Line:
     """A line that is written over on a terminal; elsewhere only what stays is printed."""
 
     def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
+        self.live = sys.stdout.isatty()
         self._shown = False
 
     def update(self, text: str) -> None:
         """Shows what will change soon."""
-        if self._live:
+        if self.live:
             print(f"\r\x1b[K{printable(text)}", end="", flush=True)  # noqa: T201
             self._shown = True
 

@@ -14,9 +14,15 @@ from scripts.cluster.console import Failure, Line, pause, run
 from workload.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 POLL_SECONDS = 5.0
+UNREACHABLE_POLLS = 24
+"""How often in a row the cluster may give no answer: two minutes."""
+
+SILENT_POLLS = 2
+"""How often in a row the queue may give no answer before another pod is tried."""
+
 POD_LOST = 75
 """Exit code of ``follow`` when its pod is gone and another one could go on."""
 
@@ -99,40 +105,70 @@ def follow(pod: str) -> int:
 
     Returns 0 when it is complete, 3 when it failed, POD_LOST when the pod went away.
     """
-    line, shown, told = Line(), "", set[str]()
-    silent = 0
+    line, silent, unreachable = _Display(), 0, 0
     while True:
-        job, pods = _job()
-        end = trouble.ended(job)
-        queue = _queue(pod)
+        try:
+            job, pods = _job()
+        except Failure:
+            unreachable += 1
+            if unreachable > UNREACHABLE_POLLS:
+                raise
+            pause(POLL_SECONDS)
+            continue
+        unreachable = 0
+        end, queue = trouble.ended(job), _queue(pod)
+        if queue:
+            line.progress(f"{progress(queue)}; workers: {workers(pods)}")
+        line.wrong([trouble.of_pod(each) for each in pods])
+        line.wrong(trouble.of_queue(queue) if queue else [])
+        if end:
+            return _ended(end, job, pods, queue, line)
         silent = 0 if queue else silent + 1
-        if silent > 2 and not end:  # noqa: PLR2004 - a connection may break now and then
+        if silent > SILENT_POLLS:
             return POD_LOST
-        now = f"{progress(queue)}; workers: {workers(pods)}" if queue else shown
-        if now != shown:
-            shown = now
-            if sys.stdout.isatty():
-                line.update(now)
-            else:
-                line.stay(now)
-        wrong = [trouble.of_pod(each) for each in pods]
-        for each in [*wrong, *(trouble.of_queue(queue) if queue else [])]:
-            if each and each not in told:
-                told.add(each)
-                line.stay(f"WRONG {each}")
-        if end == "Complete":
-            waiting = queue["waiting"] if queue else 0
-            if waiting:
-                raise Failure(
-                    f"Job {os.environ['BATCH_JOB']} has ended and {waiting} datasets wait: give it "
-                    "another run (scripts/train.sh --run NAME)"
-                )
-            line.stay(f"Job {os.environ['BATCH_JOB']} is complete: {shown}")
-            return 0
-        if end == "Failed":
-            line.stay(f"WRONG {trouble.of_job(job, pods)}")
-            return _WRONG
         pause(POLL_SECONDS)
+
+
+def _ended(
+    end: str,
+    job: Mapping[str, Any],
+    pods: Sequence[Mapping[str, Any]],
+    queue: Mapping[str, Any] | None,
+    line: _Display,
+) -> int:
+    name = job["metadata"]["name"]
+    if end == "Failed":
+        line.wrong([trouble.of_job(job, pods)])
+        return _WRONG
+    if queue and queue["waiting"]:
+        raise Failure(
+            f"Job {name} has ended and {queue['waiting']} datasets wait: give it another run "
+            "(scripts/train.sh --run NAME)"
+        )
+    line.stay(f"Job {name} is complete" + (f": {progress(queue)}" if queue else ""))
+    return 0
+
+
+class _Display(Line):
+    """Progress where it changed, and each complaint once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ""
+        self._told: set[str] = set()
+
+    def progress(self, text: str) -> None:
+        """Shows how far it is: over the last line on a terminal, elsewhere on one of its own."""
+        if text != self._last:
+            self._last = text
+            (self.update if self.live else self.stay)(text)
+
+    def wrong(self, lines: Iterable[str | None]) -> None:
+        """Shows what is wrong, unless it was shown already."""
+        for text in lines:
+            if text and text not in self._told:
+                self._told.add(text)
+                self.stay(f"WRONG {text}")
 
 
 def _main() -> int:

@@ -38,8 +38,8 @@ import json, os, subprocess, sys
 from pathlib import Path
 
 here = Path(__file__).parent
-config = os.environ.get("KUBECONFIG")
 words = sys.argv[1:]
+config = words[words.index("--kubeconfig") + 1] if "--kubeconfig" in words else None
 with (here / "calls").open("a") as calls:
     text = Path(config).read_text() if config else ""
     mode = oct(Path(config).stat().st_mode & 0o777) if config else ""
@@ -49,7 +49,7 @@ pods = here / "pods"
 words = [word for word in words if word not in ("--request-timeout=30s", "--output=json")]
 assert words[:2] == ["--namespace", "batch-aiml"], words
 words = words[2:]
-if words[0] == "--context":
+while words[0] in ("--context", "--kubeconfig"):
     words = words[2:]
 
 def finish(code, text=""):

@@ -18,6 +18,8 @@ from stand_ins import JOB, OUTPUTS, ROOT, TOKEN, Cluster, job
 from workload.queue import Queue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import redis
 
     from workload.redis_server import EmbeddedRedis
@@ -164,9 +166,13 @@ def test_a_pod_that_can_not_start_is_one_line_and_is_removed(
     assert_one_line(done, words)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "kill"),
+    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.killpg), (signal.SIGTERM, os.kill)],
+    ids=["Ctrl-C", "terminated", "only the script terminated"],
+)
 def test_an_interrupted_command_leaves_no_pod_and_no_kubeconfig(
-    cluster: Cluster, number: signal.Signals
+    cluster: Cluster, number: signal.Signals, kill: Callable[[int, int], None]
 ) -> None:
     with subprocess.Popen(
         [ROOT / "scripts/workload.sh", "work"],
@@ -178,7 +184,7 @@ def test_an_interrupted_command_leaves_no_pod_and_no_kubeconfig(
         assert process.stdout is not None
         assert "Worker with sessionID" in process.stdout.readline()
         assert cluster.left() != []
-        os.killpg(process.pid, number)
+        kill(process.pid, number)
         process.wait(60)
     assert process.returncode != 0
     until(lambda: cluster.left() == [], "everything is removed")
