@@ -65,9 +65,13 @@ open_pod() {
   helper pods await "$name" || exit
 }
 
-# in_pod ARGUMENTS...: runs a workload command in the open pod.
+# in_pod ARGUMENTS...: runs a workload command in the open pod; kubectl's own word on its exit code is
+# left out.
 in_pod() {
-  "${kubectl[@]}" exec --stdin "$pod" -- python -m workload "$@"
+  {
+    "${kubectl[@]}" exec --stdin "$pod" -- python -m workload "$@" 2>&1 >&3 3>&- |
+      sed '/^command terminated with exit code/d' >&2
+  } 3>&1
 }
 
 close_pod() {

@@ -66,6 +66,6 @@ class Line:
         print(printable(text), flush=True)  # noqa: T201
 
 
-def megabytes(size: float) -> str:
-    """A size for people, in MB of a million bytes."""
-    return f"{size / 1e6:,.1f} MB"
+def amount(size: int) -> str:
+    """A number of bytes for people, in thousands or millions."""
+    return f"{size / 1e6:,.1f} MB" if size >= 10**6 else f"{size / 1e3:,.1f} kB"

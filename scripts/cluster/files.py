@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from scripts.cluster import kube
-from scripts.cluster.console import Failure, Line, megabytes, pause, run
+from scripts.cluster.console import Failure, Line, amount, pause, run
 from workload.errors import UsageError
 from workload.share import sync
 from workload.transfer import dataset_files, sha256
@@ -42,17 +42,17 @@ class Remote:
 def listed(pod: str, area: str) -> dict[str, Remote]:
     """The files on the share by path."""
     words = kube.in_pod(pod, "share", "list", area, "--json")
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    done = subprocess.run(words, capture_output=True, check=False)  # noqa: S603
     try:
         files: list[dict[str, Any]] = json.loads(done.stdout) if done.returncode == 0 else []
     except ValueError as error:
         raise Failure("the list of the share came broken; try again") from error
     if done.returncode:
-        raise Failure("the share can't be listed", done.returncode)
+        raise Failure(f"the share can't be listed: {kube.reason(done.stderr)}", done.returncode)
     return {file["path"]: Remote(**file) for file in files}
 
 
-def _persistently(what: str, attempt: Callable[[], None]) -> None:
+def _persistently(what: str, attempt: Callable[[], None], line: Line) -> None:
     """Repeats an attempt whose connection broke; it goes on where it was."""
     for number in range(1, TRIES + 1):
         try:
@@ -60,6 +60,7 @@ def _persistently(what: str, attempt: Callable[[], None]) -> None:
         except ConnectionError as error:
             if number == TRIES:
                 raise Failure(f"{what}: {error}; run this again, it goes on from there") from error
+            line.stay(f"{what}: {error}; going on")
             pause(min(2 ** (number - 1), 8))
     return None
 
@@ -81,8 +82,8 @@ def send_all(directory: Path, pod: str) -> None:
             continue
         head = f"{number}/{len(files)} {name}"
         remote = Remote(name, size, digest)
-        _persistently(name, partial(_send, path, remote, pod, line, head))
-        line.stay(f"{head}  {megabytes(size)}")
+        _persistently(name, partial(_send, path, remote, pod, line, head), line)
+        line.stay(f"{head}  {amount(size)}")
         copied += 1
     line.stay(f"Transferred {copied} files, {present} were there")
 
@@ -94,11 +95,11 @@ def _send(path: Path, remote: Remote, pod: str, line: Line, head: str) -> None:
     with (
         path.open("rb") as source,
         subprocess.Popen(  # noqa: S603 - kubectl of the operator
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         ) as receiver,
     ):
-        sink, answer = receiver.stdin, receiver.stdout
-        if sink is None or answer is None:
+        sink, answer, errors = receiver.stdin, receiver.stdout, receiver.stderr
+        if sink is None or answer is None or errors is None:
             raise Failure("no pipe to kubectl")
         first = answer.readline()
         if first.strip().isdigit():
@@ -108,15 +109,15 @@ def _send(path: Path, remote: Remote, pod: str, line: Line, head: str) -> None:
                 while offset < size and (chunk := source.read(min(_CHUNK, size - offset))):
                     sink.write(chunk)
                     offset += len(chunk)
-                    line.update(f"{head}  {megabytes(offset)} of {megabytes(size)}")
+                    line.update(f"{head}  {amount(offset)} of {amount(size)}")
                 sink.close()
             except BrokenPipeError:
                 pass  # how it ended says why
-        code = receiver.wait()
+        reason, code = kube.reason(errors.read()), receiver.wait()
     if code == _REFUSED:
-        raise Failure(f"{name} was refused", _REFUSED)
+        raise Failure(reason, _REFUSED)
     if code or not first:
-        raise ConnectionError("the connection broke")
+        raise ConnectionError(reason)
 
 
 # From the share
@@ -184,12 +185,12 @@ def _is_checkpoint(name: str) -> bool:
 
 def _fetch(remote: Remote, target: Path, pod: str, line: Line) -> None:
     rest = target.with_name(f".{target.name}.{remote.sha256}.partial")
-    _persistently(remote.path, partial(_receive, remote, rest, pod, line))
+    _persistently(remote.path, partial(_receive, remote, rest, pod, line), line)
     rest.replace(target)
     for stale in target.parent.glob(f".{target.name}.*.partial"):
         stale.unlink(missing_ok=True)
     sync(target.parent)
-    line.stay(f"{remote.path}  {megabytes(remote.size)}")
+    line.stay(f"{remote.path}  {amount(remote.size)}")
 
 
 def _receive(remote: Remote, rest: Path, pod: str, line: Line) -> None:
@@ -198,22 +199,24 @@ def _receive(remote: Remote, rest: Path, pod: str, line: Line) -> None:
         words = kube.in_pod(pod, "share", "send", remote.path, "--offset", str(offset))
         with (
             rest.open("ab") as sink,
-            subprocess.Popen(words, stdout=subprocess.PIPE, bufsize=0) as sender,  # noqa: S603
+            subprocess.Popen(  # noqa: S603 - kubectl of the operator
+                words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+            ) as sender,
         ):
-            source = sender.stdout
-            if source is None:
+            source, errors = sender.stdout, sender.stderr
+            if source is None or errors is None:
                 raise Failure("no pipe from kubectl")
             while chunk := source.read(_CHUNK):
                 sink.write(chunk)
                 offset += len(chunk)
-                line.update(f"{remote.path}  {megabytes(offset)} of {megabytes(remote.size)}")
+                line.update(f"{remote.path}  {amount(offset)} of {amount(remote.size)}")
             sink.flush()
             os.fsync(sink.fileno())
-            code = sender.wait()
+            reason, code = kube.reason(errors.read()), sender.wait()
         if code == _REFUSED:
-            raise Failure(f"{remote.path} was refused", _REFUSED)
+            raise Failure(reason, _REFUSED)
         if offset < remote.size:
-            raise ConnectionError("the connection broke")
+            raise ConnectionError(reason)
     if sha256(rest) != remote.sha256:
         rest.unlink()
         raise ConnectionError("what came has another hash, or the file was replaced meanwhile")

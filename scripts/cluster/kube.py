@@ -38,6 +38,16 @@ def items(*arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+def reason(errors: bytes) -> str:
+    """Why a command in a pod failed, from its standard error, without kubectl's word on it."""
+    lines = [
+        line.removeprefix("workload: ")
+        for line in errors.decode(errors="replace").splitlines()
+        if line.strip() and not line.startswith("command terminated with exit code")
+    ]
+    return lines[-1] if lines else "the connection broke"
+
+
 def in_pod(pod: str, *arguments: str) -> list[str]:
     """The words that run a workload command in a pod of ours."""
     return command("exec", "--stdin", pod, "--", "python", "-m", "workload", *arguments)

@@ -53,7 +53,8 @@ while words[0] in ("--context", "--kubeconfig"):
     words = words[2:]
 
 def finish(code, text=""):
-    print(text, file=sys.stderr if code else sys.stdout)
+    if text:
+        print(text, file=sys.stderr if code else sys.stdout)
     sys.exit(code)
 
 verb, rest = words[0], words[1:]
@@ -96,7 +97,8 @@ process = [{sys.executable!r}, *command[1:]]
 environment = {{**os.environ, **state["environment"]}}
 breaks = state["breaks"]
 if not breaks or not any(part in " ".join(command) for part in ("training/", "model_cpt")):
-    os.execve(process[0], process, environment)
+    code = subprocess.call(process, env=environment)
+    finish(code, f"command terminated with exit code {{code}}" if code else "")
 limit = breaks.pop(0)
 (here / "state.json").write_text(json.dumps(state))
 pipe = subprocess.PIPE
