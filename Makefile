@@ -38,7 +38,7 @@ lint: $(READY)
 	$(BIN)/mypy tests/engine
 	$(BIN)/lint-imports --no-cache
 	scripts/check-requirements.sh
-	$(BIN)/shellcheck scripts/*.sh .ci/run
+	$(BIN)/shellcheck --external-sources scripts/*.sh scripts/*.bash .ci/run
 	$(BIN)/hadolint workload/Dockerfile
 	$(BIN)/zizmor --offline --quiet .github
 	"$$($(BIN)/python tests/engine/toolchain/build.py actionlint)/actionlint"

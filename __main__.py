@@ -5,6 +5,7 @@ import pulumi
 from infra import settings as configuration
 from infra.apis import EnabledApis
 from infra.cluster import ExistingCluster, GkeCluster
+from infra.command import CommandTemplate
 from infra.estimate import estimate
 from infra.image import ImageRepository, WorkloadImage
 from infra.job import TrainingJob, Workload
@@ -46,7 +47,11 @@ def google_cloud() -> Platform:
 
 def existing_cluster() -> Platform:
     """The cluster of your kubeconfig; nothing on Google Cloud."""
-    return Platform(ExistingCluster("cluster", settings).provider, settings.image_repository)
+    return Platform(
+        ExistingCluster("cluster", settings).provider,
+        settings.image_repository,
+        outputs={"kube_context": pulumi.Output.from_input(settings.kube_context)},
+    )
 
 
 platform = google_cloud() if settings.on_google else existing_cluster()
@@ -67,20 +72,24 @@ if settings.image:
 else:
     built = WorkloadImage("workload", platform.registry)
     image, digest = built.reference, built.digest
+workload = Workload(image=image, digest=digest, claim=volume.claim, queue=redis.queue)
 job = TrainingJob(
     "training",
     settings,
     platform.provider,
     namespace.name,
-    Workload(image=image, digest=digest, claim=volume.claim, queue=redis.queue),
+    workload,
     pulumi.ResourceOptions(depends_on=[redis]),
 )
+CommandTemplate("command", settings, platform.provider, namespace.name, workload)
 
 for name, value in platform.outputs.items():
     pulumi.export(name, value)
+pulumi.export("namespace", namespace.name)
 pulumi.export("redis_service", redis.queue.address)
 pulumi.export("job_name", job.job_name)
 pulumi.export("image", image)
 pulumi.export("share_mount", MOUNT)
 pulumi.export("estimated_monthly_usd", cost.as_output())
-pulumi.export("next_steps", next_steps(settings, job.job_name))
+pulumi.export("estimated_hourly_usd", cost.hourly())
+pulumi.export("next_steps", next_steps(settings))

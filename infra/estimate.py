@@ -21,16 +21,22 @@ class Estimate:
 
     Attributes:
         idle: what is billed whether or not anything trains.
-        training: what the workers add in ``training_hours`` hours.
+        training_hour: what the workers cost an hour, all of them side by side.
+        training_hours: hours a month that they are assumed to run.
         credit: the free-tier credit that one cluster of a billing account gets.
         unpriced: parts of the stack that the price table does not hold.
     """
 
     idle: dict[str, float]
-    training: dict[str, float]
+    training_hour: dict[str, float]
     training_hours: int
     credit: float
     unpriced: tuple[str, ...] = ()
+
+    @property
+    def training(self) -> dict[str, float]:
+        """USD a month that the workers add in ``training_hours`` hours."""
+        return {item: usd * self.training_hours for item, usd in self.training_hour.items()}
 
     @property
     def idle_total(self) -> float:
@@ -52,6 +58,14 @@ class Estimate:
                 **{item: round(usd, 2) for item, usd in self.idle.items()},
                 **{item: round(usd, 2) for item, usd in self.training.items()},
             },
+            "not_priced": list(self.unpriced),
+        }
+
+    def hourly(self) -> dict[str, object]:
+        """The stack output ``estimated_hourly_usd``: what ``scripts/status.sh`` counts with."""
+        return {
+            "idle": round(self.idle_total / prices.HOURS_PER_MONTH, 6),
+            "training": round(sum(self.training_hour.values()), 6),
             "not_priced": list(self.unpriced),
         }
 
@@ -97,18 +111,23 @@ def estimate(settings: Settings) -> Estimate:
     if not s.image:
         idle["image"] = IMAGE_GIB * prices.IMAGE_GIB_MONTH
 
-    hours = s.training_hours_per_month
-    training: dict[str, float] = {}
+    workers: dict[str, float] = {}
     cores = float(quantity(s.worker_cpu)) * s.parallelism
     size = float(gib(s.worker_memory)) * s.parallelism
     if autopilot:
         hour = cores * prices.AUTOPILOT_SPOT_CORE_HOUR + size * prices.AUTOPILOT_SPOT_GIB_HOUR
-        training["workers"] = hour * hours
+        workers["workers"] = hour
     else:
-        _add_nodes(training, "workers", s.spot_machine_type, hours * prices.SPOT_SHARE, unpriced)
-        if "workers" in training:  # at most: the autoscaler packs workers closer where it can
-            training["workers"] *= min(s.parallelism, s.spot_max_nodes)
-    return Estimate(idle, training, hours, min(fee, prices.FREE_TIER_MONTH), tuple(unpriced))
+        _add_nodes(workers, "workers", s.spot_machine_type, prices.SPOT_SHARE, unpriced)
+        if "workers" in workers:  # at most: the autoscaler packs workers closer where it can
+            workers["workers"] *= min(s.parallelism, s.spot_max_nodes)
+    return Estimate(
+        idle,
+        workers,
+        s.training_hours_per_month,
+        min(fee, prices.FREE_TIER_MONTH),
+        tuple(unpriced),
+    )
 
 
 def _add_nodes(

@@ -10,7 +10,9 @@ import pulumi
 from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import (
     EnvVarArgsDict,
+    PodSpecArgsDict,
     PodTemplateSpecArgsDict,
+    ResourceRequirementsArgsDict,
     ServiceAccount,
     TolerationArgsDict,
     VolumeArgsDict,
@@ -26,7 +28,7 @@ from infra.cluster import SPOT_LABEL
 from infra.labels import kubernetes_labels
 from infra.pods import SCRATCH, container_security, pod_security, resources
 from infra.redis import APP as REDIS_APP
-from infra.redis import AUTHORITY_DIRECTORY, CLIENT, SECRET
+from infra.redis import AUTHORITY_DIRECTORY, CLIENTS, SECRET, WORKER
 from infra.volume import MOUNT
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 NAME = "workload"
+
+APP = {"app": WORKER}
 
 GRACE_SECONDS = 25
 """GKE cuts a Spot pod's grace to this; a worker hands its dataset back within a second."""
@@ -103,13 +107,13 @@ class TrainingJob(pulumi.ComponentResource):
             f"{name}-policy",
             metadata={"name": NAME, "namespace": namespace, "labels": labels},
             spec={
-                "pod_selector": {"match_labels": CLIENT},
+                "pod_selector": CLIENTS,
                 "policy_types": ["Egress"],
                 "egress": [_to_dns(), _to_redis(workload.queue)],
             },
             opts=child,
         )
-        spec = _job(settings, _pod(settings, labels, workload))
+        spec = _job(settings, _worker(settings, {**labels, **APP}, workload))
         job_name = pulumi.Output.json_dumps(spec, sort_keys=True).apply(
             lambda text: f"{NAME}-{settings.run}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         )
@@ -118,7 +122,7 @@ class TrainingJob(pulumi.ComponentResource):
             metadata={
                 "name": job_name,
                 "namespace": namespace,
-                "labels": {**labels, **CLIENT},
+                "labels": {**labels, **APP},
                 # Up ends when the workers start, not when they have trained everything.
                 "annotations": {"pulumi.com/waitFor": "jsonpath={.status.startTime}"},
             },
@@ -195,7 +199,30 @@ def _to_redis(queue: Queue) -> NetworkPolicyEgressRuleArgsDict:
     }
 
 
-def _pod(settings: Settings, labels: dict[str, str], workload: Workload) -> PodTemplateSpecArgsDict:
+def _worker(
+    settings: Settings, labels: dict[str, str], workload: Workload
+) -> PodTemplateSpecArgsDict:
+    amounts = resources(settings.worker_cpu, settings.worker_memory)
+    spec = pod(settings, workload, ["work"], amounts)
+    spec["node_selector"] = {SPOT_LABEL: "true"} if settings.on_google else None
+    spec["tolerations"] = _tolerations(settings)
+    return template(labels, workload, spec)
+
+
+def pod(
+    settings: Settings,
+    workload: Workload,
+    arguments: list[str],
+    amounts: ResourceRequirementsArgsDict,
+) -> PodSpecArgsDict:
+    """A pod of the workload's image with the share, the queue's address and its password.
+
+    Args:
+        settings: of the stack.
+        workload: what it is made from.
+        arguments: of the ``workload`` command.
+        amounts: requests and limits.
+    """
     queue = workload.queue
     environment: list[EnvVarArgsDict] = [
         {"name": "WORKLOAD_SHARE", "value": MOUNT},
@@ -228,36 +255,41 @@ def _pod(settings: Settings, labels: dict[str, str], workload: Workload) -> PodT
             {"name": "redis-authority", "mount_path": AUTHORITY_DIRECTORY, "read_only": True}
         )
     return {
+        "restart_policy": "Never",
+        "service_account_name": NAME,
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "security_context": pod_security(settings.worker_uid, settings.worker_uid),
+        "termination_grace_period_seconds": GRACE_SECONDS,
+        "containers": [
+            {
+                "name": NAME,
+                "image": workload.image,
+                "image_pull_policy": "IfNotPresent",
+                "args": arguments,
+                "env": environment,
+                "resources": amounts,
+                "security_context": container_security(),
+                "volume_mounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }
+
+
+def template(
+    labels: dict[str, str], workload: Workload, spec: PodSpecArgsDict
+) -> PodTemplateSpecArgsDict:
+    """A pod's template that changes with whatever its processes would not notice."""
+    return {
         "metadata": {
-            "labels": {**labels, **CLIENT},
+            "labels": labels,
             "annotations": {
                 "batch-aiml/image": workload.digest,
-                "batch-aiml/queue": queue.fingerprint,
+                "batch-aiml/queue": workload.queue.fingerprint,
             },
         },
-        "spec": {
-            "restart_policy": "Never",
-            "service_account_name": NAME,
-            "automount_service_account_token": False,
-            "enable_service_links": False,
-            "security_context": pod_security(settings.worker_uid, settings.worker_uid),
-            "termination_grace_period_seconds": GRACE_SECONDS,
-            "node_selector": {SPOT_LABEL: "true"} if settings.on_google else None,
-            "tolerations": _tolerations(settings),
-            "containers": [
-                {
-                    "name": NAME,
-                    "image": workload.image,
-                    "image_pull_policy": "IfNotPresent",
-                    "args": ["work"],
-                    "env": environment,
-                    "resources": resources(settings.worker_cpu, settings.worker_memory),
-                    "security_context": container_security(),
-                    "volume_mounts": mounts,
-                }
-            ],
-            "volumes": volumes,
-        },
+        "spec": spec,
     }
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pulumi
-
-from infra.volume import CLAIM, MOUNT
+from infra.volume import MOUNT
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
 
-def next_steps(settings: Settings, job_name: pulumi.Output[str]) -> pulumi.Output[str]:
-    """The stack output ``next_steps``: how to reach the cluster, watch the Job and go on."""
-    reach = (
-        f"gcloud container clusters get-credentials {settings.cluster_name} "
-        f"--location {settings.location} --project {settings.project} --dns-endpoint\n"
-        if settings.on_google
-        else ""
-    )
-    return pulumi.Output.concat(
-        reach,
-        f"kubectl -n {settings.namespace} logs -f job/",
-        job_name,
-        f"\n# The Job waits for datasets: copy them to {MOUNT}/datasets on claim {CLAIM}, then\n"
-        "# push their paths onto the Redis list datasets. A new run: pulumi config set run 2\n",
-    )
+def next_steps(settings: Settings) -> str:
+    """The stack output ``next_steps``: the commands that fill the stack, watch it and empty it."""
+    steps = [
+        ("scripts/transfer-datasets.sh", f"copies datasets/ to {MOUNT}/datasets"),
+        ("scripts/queue-jobs.sh", "queues them; the Job waits for that"),
+        ("scripts/status.sh", "queue, workers, cost so far, and what is wrong"),
+        ("scripts/logs.sh", "what the workers say"),
+        ("scripts/fetch-results.sh", "copies model, ledger and reports to results/"),
+        ("pulumi config set run 2 && pulumi up", "another run, for datasets that came later"),
+    ]
+    lines = [f"{command:<38}# {what}" for command, what in steps]
+    if settings.on_google:
+        lines.append(
+            "# kubectl of your own: gcloud container clusters get-credentials "
+            f"{settings.cluster_name} --location {settings.location} "
+            f"--project {settings.project} --dns-endpoint"
+        )
+    return "\n".join(lines) + "\n"

@@ -26,6 +26,7 @@ from infra.quantities import quantity
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as kubernetes
+    from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
     from infra.platform import GoogleParts
     from infra.settings import Settings
@@ -35,8 +36,12 @@ SERVICE = "redis"
 STATEFUL_SET = "redis-leader"
 PORT = 6379
 APP = {"app": "redis", "role": "leader"}
-CLIENT = {"app": "workload"}
-"""Label of the pods that may reach Redis."""
+WORKER, COMMAND = "workload", "workload-command"
+"""Label ``app`` of the pods that may reach Redis: the Job's, and those of operators' commands."""
+
+CLIENTS: LabelSelectorArgsDict = {
+    "match_expressions": [{"key": "app", "operator": "In", "values": [WORKER, COMMAND]}]
+}
 
 DATA_SHARE = 0.7
 """Share of the memory limit that data may fill; the rest is for buffers and rewrites."""
@@ -124,7 +129,7 @@ class ClusterRedis(pulumi.ComponentResource):
                 "policy_types": ["Ingress"],
                 "ingress": [
                     {
-                        "from_": [{"pod_selector": {"match_labels": CLIENT}}],
+                        "from_": [{"pod_selector": CLIENTS}],
                         "ports": [{"port": PORT, "protocol": "TCP"}],
                     }
                 ],

@@ -6,9 +6,11 @@ import datetime as dt  # noqa: TC003 - typer reads annotations
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workload import __version__
-from workload.errors import ExitCode, UsageError, WorkloadError
+from workload.errors import ExitCode, ShareUnusable, UsageError, WorkloadError
 from workload.printable import PrintableFormatter, printable
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 queue_app = typer.Typer()
 app.add_typer(queue_app, name="queue")
+share_app = typer.Typer()
+app.add_typer(share_app, name="share")
 
 
 _INTERRUPTED = 130
@@ -255,12 +259,21 @@ def queue_main(context: typer.Context) -> None:
 
 @queue_app.command("push", epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
 def queue_push(
-    paths: Annotated[list[str], typer.Argument(help="Datasets, as paths below the share.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Datasets, as paths below the share.")
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every dataset in datasets/training, in date order.")
+    ] = False,
     share: ShareOption = None,
 ) -> None:
     """Enqueue datasets, oldest first; those already known are skipped."""
+    if bool(paths) == every:
+        raise UsageError("name datasets, or say --all")
     with _queue(share) as (queue, settings):
-        names = [_below_share(path, settings.share) for path in paths]
+        names = [_below_share(path, settings.share) for path in paths or []]
+        names = names or _training_datasets(settings.share)
         length, verdicts = queue.push(names)
     seen: set[str] = set()
     for name in names:
@@ -404,6 +417,81 @@ def queue_rebuild(
         typer.echo(printable(f"{letter.dataset}: refused: {letter.reason}"))
 
 
+class Area(StrEnum):
+    """What is exchanged with a share: datasets go in, results come out."""
+
+    datasets = "datasets"
+    output = "output"
+
+
+RootOption = Annotated[
+    Path | None, typer.Option("--share", help="Share; without it, that of WORKLOAD_SHARE.")
+]
+
+
+@share_app.callback(invoke_without_command=True)
+def share_main(context: typer.Context) -> None:
+    """Copy datasets to the share and results from it, through a pipe; for scripts."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@share_app.command("list", epilog="Example: `workload share list output --json`")
+def share_list(
+    area: Annotated[Area, typer.Argument(help="What to list.")] = Area.datasets,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    share: RootOption = None,
+) -> None:
+    """List files with their size in bytes and SHA-256."""
+    from workload.exchange import list_files  # noqa: PLC0415
+
+    files = list_files(share or _settings().share, area.value)
+    if as_json:
+        typer.echo(json.dumps([asdict(file) for file in files]))
+        return
+    for file in files:
+        typer.echo(printable(f"{file.sha256}  {file.size:>13,}  {file.path}"))
+
+
+@share_app.command(
+    "receive",
+    epilog="Example: `workload share receive datasets/training/2018-04-01.pkl --size 495616 "
+    "--sha256 HASH`",
+)
+def share_receive(
+    path: Annotated[str, typer.Argument(help="Dataset, as a path below the share.")],
+    size: Annotated[int, typer.Option(help="Bytes of the whole file.", min=0)],
+    digest: Annotated[str, typer.Option("--sha256", help="Its SHA-256, in hex.")],
+    share: RootOption = None,
+) -> None:
+    """Write a dataset from standard input, whole or not at all.
+
+    First prints at which byte the input must start: where an earlier attempt broke off, or at the
+    file's end when nothing is missing.
+    """
+    from workload.exchange import receive  # noqa: PLC0415
+
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise UsageError(f"--sha256 {printable(digest)}: must be 64 hexadecimal digits")
+    root = share or _settings().share
+    if not root.is_dir():
+        raise ShareUnusable(f"{root}: no such directory; mount the share or name another")
+    receive(root, path, size, digest, sys.stdin.buffer, lambda offset: print(offset, flush=True))  # noqa: T201
+
+
+@share_app.command("send", epilog="Example: `workload share send output/ledger.jsonl --offset 0`")
+def share_send(
+    path: Annotated[str, typer.Argument(help="Result, as a path below the share.")],
+    offset: Annotated[int, typer.Option(help="Byte to start at.", min=0)] = 0,
+    share: RootOption = None,
+) -> None:
+    """Write a result to standard output."""
+    from workload.exchange import send  # noqa: PLC0415
+
+    send(share or _settings().share, path, offset, sys.stdout.buffer)
+
+
 @contextmanager
 def _queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     """A session with the configured queue, or with that of a local share."""
@@ -446,6 +534,16 @@ def _end_with_stdin() -> None:
         os.kill(os.getpid(), 15)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _training_datasets(root: Path) -> list[str]:
+    from workload.reconcile import training_datasets  # noqa: PLC0415
+    from workload.share import TRAINING  # noqa: PLC0415
+
+    names = training_datasets(root)
+    if not names:
+        raise UsageError(f"{root / TRAINING}: no datasets; copy them there first")
+    return names
 
 
 def _below_share(path: str, root: Path) -> str:

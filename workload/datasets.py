@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from workload.errors import DatasetRefused
+from workload.share import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 LABELS = ("TX_FRAUD_SCENARIO", "TX_FRAUD")
 """Label columns of the handbook's files; any other column of integers can be named instead."""
-
-SUFFIXES = (".pkl", ".parquet", ".csv", ".csv.gz")
-"""Names of dataset files end in one of these."""
 
 MAX_BYTES = 1 << 30
 """Largest file, and largest decompressed csv, that is read: 1 GiB, some 15 million rows."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workload.checkpoints import CheckpointStore
-from workload.datasets import LABELS, SUFFIXES, name_date, read_day
+from workload.datasets import LABELS, name_date, read_day
 from workload.errors import DatasetRefused, UsageError
 from workload.ledger import (
     NAME,
@@ -22,7 +22,7 @@ from workload.ledger import (
     write_ledger,
 )
 from workload.queue import Commit, DeadLetter
-from workload.share import TRAINING
+from workload.share import SUFFIXES, TRAINING
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -26,6 +26,8 @@ T = TypeVar("T")
 TRAINING = "datasets/training"
 TESTING = "datasets/testing"
 OUTPUT = "output"
+SUFFIXES = (".pkl", ".parquet", ".csv", ".csv.gz")
+"""Names of dataset files end in one of these."""
 VISIBILITY_SECONDS = 90.0
 """How long a file that must exist may stay invisible: NFS attribute caches hold up to 60 s."""
 

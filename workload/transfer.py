@@ -6,16 +6,15 @@ import hashlib
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workload.datasets import SUFFIXES
 from workload.errors import UsageError
-from workload.share import sync, writing
+from workload.share import SUFFIXES, sync, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PARTS = ("testing", "training")  # what the chain is tested on must be there when it begins
@@ -27,6 +26,31 @@ class Transferred:
 
     copied: list[str]
     present: list[str]
+
+
+def dataset_files(source: Path) -> list[Path]:
+    """The datasets in a directory: what is in ``testing`` and ``training``, by name.
+
+    Raises:
+        UsageError: there are none to train on.
+    """
+    found = [
+        path
+        for part in PARTS
+        for path in sorted((source / part).glob("*"))
+        if is_dataset(path.name) and path.is_file()
+    ]
+    if not any(path.parent.name == "training" for path in found):
+        raise UsageError(
+            f"{source}: no datasets; expected {source / 'training'}/YYYY-MM-DD with "
+            f"{', '.join(SUFFIXES)}"
+        )
+    return found
+
+
+def is_dataset(name: str) -> bool:
+    """Whether a file of this name is taken for a dataset: by its suffix, and not hidden."""
+    return name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def transfer(
@@ -42,36 +66,48 @@ def transfer(
             has the same name and another content.
         ShareUnusable: the share is full or can't be written.
     """
-    found = [
-        path
-        for part in PARTS
-        for path in sorted((source / part).glob("*"))
-        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
-    ]
-    if not any(path.parent.name == "training" for path in found):
-        raise UsageError(
-            f"{source}: no datasets; expected {source / 'training'}/YYYY-MM-DD with "
-            f"{', '.join(SUFFIXES)}"
-        )
+    found = dataset_files(source)
     done = Transferred([], [])
     for path in found:
         name = f"{path.parent.name}/{path.name}"
         target = root / "datasets" / name
         on_file(name)
+        with _reading(path):
+            digest = sha256(path)
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            other = _same_name(target)
-            if other:
-                raise UsageError(
-                    f"{other}: is of the same day as {path}; one file a day, use another share"
-                )
-            if target.exists():
-                _must_equal(path, target)
+            if is_there(target, digest, str(path)):
                 done.present.append(name)
             else:
-                _copy(path, target)
+                _copy(path, digest, target)
                 done.copied.append(name)
     return done
+
+
+def is_there(target: Path, digest: str, what: str) -> bool:
+    """Whether a dataset is on the share already.
+
+    Args:
+        target: its place there.
+        digest: its SHA-256, in hex.
+        what: its name, for the user.
+
+    Raises:
+        UsageError: the share has another dataset of that name or day.
+    """
+    other = _same_name(target)
+    if other:
+        raise UsageError(
+            f"{other}: is of the same day as {what}; one file a day, use another share"
+        )
+    if not target.exists():
+        return False
+    if sha256(target) != digest:
+        raise UsageError(
+            f"{target}: differs from {what}; a dataset that may have been learned is not replaced, "
+            "use another share or another name"
+        )
+    return True
 
 
 def _same_name(target: Path) -> Path | None:
@@ -81,26 +117,25 @@ def _same_name(target: Path) -> Path | None:
     return next((path for path in beside if path != target and path.exists()), None)
 
 
-def _must_equal(path: Path, target: Path) -> None:
-    if _sha256(path) != _sha256(target):
-        raise UsageError(
-            f"{target}: differs from {path}; a dataset that may have been learned is not replaced, "
-            "use another share or another name"
-        )
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells a source that can't be read from a share that can't."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename != str(path):
+            raise
+        reason = os.strerror(error.errno or 0).lower()
+        raise UsageError(f"{path}: can't be read ({reason})") from error
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, digest: str, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        try:
+        with _reading(path):
             shutil.copyfile(path, temporary)
-        except OSError as error:
-            if error.filename != str(path):
-                raise
-            reason = os.strerror(error.errno or 0).lower()
-            raise UsageError(f"{path}: can't be read ({reason})") from error
         sync(temporary)
-        if _sha256(temporary) != _sha256(path):
+        if sha256(temporary) != digest:
             raise UsageError(f"{target}: the copy differs from {path}; is it being written?")
         temporary.replace(target)
         sync(target.parent)
@@ -109,6 +144,7 @@ def _copy(path: Path, target: Path) -> None:
             temporary.unlink()
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Hex digest of a file, as ``sha256sum`` prints it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from workload.chain import Model, TestSet, fold
 from workload.checkpoints import CheckpointStore
-from workload.datasets import SUFFIXES, name_date, read_day
+from workload.datasets import name_date, read_day
 from workload.errors import (
     ChainHalted,
     DatasetFailed,
@@ -30,7 +30,7 @@ from workload.queue.connection import Patience
 from workload.reconcile import reconcile, training_datasets
 from workload.renewal import LeaseKeeper
 from workload.reporting import refresh_report
-from workload.share import TESTING, Share
+from workload.share import SUFFIXES, TESTING, Share
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from policy.rules.resource import Resource
 
-_POD = {"core/v1:Pod": "spec", "batch/v1:CronJob": "spec.jobTemplate.spec.template.spec"}
+_POD = {
+    "core/v1:Pod": "spec",
+    "core/v1:PodTemplate": "template.spec",
+    "batch/v1:CronJob": "spec.jobTemplate.spec.template.spec",
+}
 _TEMPLATES = (
     "Deployment",
     "StatefulSet",

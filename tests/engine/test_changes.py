@@ -109,14 +109,17 @@ def test_a_new_run_replaces_the_job_and_nothing_else(deployed: StackUnderTest) -
     assert deployed.output("job_name") == before
 
 
-def test_a_new_image_replaces_the_job_and_nothing_else(deployed: StackUnderTest) -> None:
+def test_a_new_image_replaces_the_job_and_updates_the_template_of_commands(
+    deployed: StackUnderTest,
+) -> None:
     image = f"registry.example/workload@sha256:{'c' * 64}"
     with _configured(deployed, image=image):
         changed = _changed(deployed.plan())
-    assert ("replace", "training-job") in changed
+    assert {("replace", "training-job"), ("update", "command-template")} <= changed
     # The image is given, so the stack's own repository and build are not wanted any more.
     assert {name for _, name in changed} == {
         "training-job",
+        "command-template",
         "workload",
         "workload-image",
         "images",

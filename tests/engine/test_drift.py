@@ -80,4 +80,5 @@ def test_an_edited_kubernetes_object_is_seen_and_set_back(
 ) -> None:
     assert drift.seen["redis-policy"] == "update"
     [rule] = control_plane.request("GET", POLICY).json()["spec"]["ingress"]
-    assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "workload"}}}]
+    [peer] = rule["from"]
+    assert [e["key"] for e in peer["podSelector"]["matchExpressions"]] == ["app"]

@@ -51,6 +51,7 @@ OTHERS = (
     "training-account",
     "training-policy",
     "training-job",
+    "command-template",
 )
 
 

@@ -67,7 +67,7 @@ def test_every_command_of_the_journey_succeeds(journey: Journey, command: str) -
 
 def test_the_first_preview_shows_what_will_come_and_its_price(journey: Journey) -> None:
     preview = journey.commands["preview"].output
-    assert re.search(r"\+ 39 to create", preview)
+    assert re.search(r"\+ 41 to create", preview)
     assert "estimate: 249 USD a month idle" in preview
     assert "warning: Undecryptable" not in preview
 
@@ -81,7 +81,7 @@ def test_the_ip_output_is_what_the_volume_mounts(journey: Journey) -> None:
 
 @pytest.mark.parametrize("command", ["second up", "second preview", "refresh"])
 def test_nothing_changes_once_everything_is_there(journey: Journey, command: str) -> None:
-    assert re.search(r"39 unchanged", journey.commands[command].output)
+    assert re.search(r"41 unchanged", journey.commands[command].output)
 
 
 def test_everything_on_google_is_there_once(journey: Journey) -> None:

@@ -75,7 +75,8 @@ def assert_one_line(text: str) -> None:
 
 def test_the_commands_are_those_of_the_manual() -> None:
     queue = ["push", "status", "dead", "retry", "skip", "rebuild"]
-    expected = {"", "simulate", "run", "work", "report", "score", "queue"}
+    expected = {"", "simulate", "run", "work", "report", "score", "queue", "share"}
+    expected |= {f"share {name}" for name in ("list", "receive", "send")}
     assert expected | {f"queue {name}" for name in queue} <= set(COMMANDS)
 
 
@@ -130,7 +131,9 @@ def test_without_a_command_it_shows_help(line: str, command: Command) -> None:
         ("score --checkpoint none.pkl --dataset y --out z.csv", "none.pkl: no such file"),
         ("report", "--share"),
         ("report --share nowhere", "nowhere/output/ledger.jsonl: no ledger"),
-        ("queue push", "paths"),
+        ("queue push", "--all"),
+        ("queue push --all x.pkl", "--all"),
+        ("share receive x --size 1 --sha256 short", "--sha256 short"),
         ("queue skip", "path"),
         ("queue status --share nowhere", "nowhere: no run has used this share"),
         ("queue rebuild --share nowhere", "nowhere: no run has used this share"),

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from workload import datasets
 from workload.datasets import (
-    SUFFIXES,
     Day,
     dataset_stem,
     day_from_frame,
@@ -29,6 +28,7 @@ from workload.datasets import (
     read_day,
 )
 from workload.errors import DatasetRefused
+from workload.share import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

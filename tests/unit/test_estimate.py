@@ -30,6 +30,19 @@ def test_the_default_stack_costs_what_its_parts_do() -> None:
     assert cost.total - cost.credit == pytest.approx(176.54, abs=0.01)
 
 
+def test_the_hourly_rates_are_those_of_the_monthly_estimate() -> None:
+    for hours in (0, 30):
+        cost = estimate(_settings(parallelism=4, training_hours_per_month=hours))
+        rates = cost.hourly()
+        assert rates["idle"] == pytest.approx(cost.idle_total / 730, abs=1e-6)
+        assert rates["training"] == pytest.approx(4 * (0.0133 + 2 * 0.0014767), abs=1e-6)
+    assert estimate(parse({**defaults(), "cluster": "existing"}, "")).hourly() == {
+        "idle": 0.0,
+        "training": 0.0,
+        "not_priced": [],
+    }
+
+
 def test_filestore_is_by_far_the_largest_item() -> None:
     cost = estimate(_settings())
     assert max(cost.idle, key=cost.idle.__getitem__) == "filestore"

@@ -182,7 +182,14 @@ def test_load_balancers_of_any_kind_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["core/v1:Pod", "apps/v1:Deployment", "batch/v1:CronJob", "apps/v1:DaemonSet"]
+    "kind",
+    [
+        "core/v1:Pod",
+        "core/v1:PodTemplate",
+        "apps/v1:Deployment",
+        "batch/v1:CronJob",
+        "apps/v1:DaemonSet",
+    ],
 )
 def test_pods_are_found_whatever_creates_them(kind: str) -> None:
     pod = {"containers": [{"name": "a", "image": "a:latest"}]}
@@ -190,8 +197,10 @@ def test_pods_are_found_whatever_creates_them(kind: str) -> None:
         "core/v1:Pod": pod,
         "batch/v1:CronJob": {"jobTemplate": {"spec": {"template": {"spec": pod}}}},
     }
-    spec = specs.get(kind, {"template": {"spec": pod}})
-    found = _violations(Resource(f"kubernetes:{kind}", "pod", {"spec": spec}))
+    properties: dict[str, Any] = {"spec": specs.get(kind, {"template": {"spec": pod}})}
+    if kind == "core/v1:PodTemplate":
+        properties = {"template": {"spec": pod}}
+    found = _violations(Resource(f"kubernetes:{kind}", "pod", properties))
     assert {RESTRICTED, DIGEST, EQUAL} <= set(found)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import re
 from typing import Any
 
 import pytest
-from program import DIGEST, ENDPOINT, IP, PASSWORD, PROJECT, Declared, Resource, declare
+from program import DIGEST, ENDPOINT, IP, PASSWORD, PROJECT, ROOT, Declared, Resource, declare
 from pulumi.runtime.rpc import UNKNOWN, _special_sig_key
 
 IMAGE = f"us-central1-docker.pkg.dev/{PROJECT}/batch-aiml/workload:dev@{DIGEST}"
 JOB = "kubernetes:batch/v1:Job"
+TEMPLATE = "kubernetes:core/v1:PodTemplate"
 FILESTORE = "gcp:filestore/instance:Instance"
 OTHER_IMAGE = f"registry.example/workload@sha256:{'b' * 64}"
 
@@ -34,7 +37,8 @@ def up() -> Declared:
 
 
 def _pod(workload: Resource) -> dict[str, Any]:
-    spec: dict[str, Any] = workload.inputs["spec"]["template"]["spec"]
+    owner = workload.inputs if workload.type == TEMPLATE else workload.inputs["spec"]
+    spec: dict[str, Any] = owner["template"]["spec"]
     return spec
 
 
@@ -287,13 +291,20 @@ def test_a_changed_password_restarts_redis_and_the_workers(up: Declared) -> None
     assert up.outputs["job_name"] != changed.outputs["job_name"]
 
 
-def test_only_workers_reach_redis_and_workers_reach_only_redis_and_dns(dev: Declared) -> None:
+def test_only_workers_and_commands_reach_redis_and_they_reach_only_redis_and_dns(
+    dev: Declared,
+) -> None:
+    clients = {
+        "matchExpressions": [
+            {"key": "app", "operator": "In", "values": ["workload", "workload-command"]}
+        ]
+    }
     policies = {p.physical_name: p.inputs["spec"] for p in dev.all("NetworkPolicy")}
     assert policies["deny-all"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     [ingress] = policies["redis"]["ingress"]
-    assert ingress["from"] == [{"podSelector": {"matchLabels": {"app": "workload"}}}]
+    assert ingress["from"] == [{"podSelector": clients}]
     assert ingress["ports"] == [{"port": 6379, "protocol": "TCP"}]
-    assert policies["workload"]["podSelector"] == {"matchLabels": {"app": "workload"}}
+    assert policies["workload"]["podSelector"] == clients
     dns, redis = policies["workload"]["egress"]
     assert {p["port"] for p in dns["ports"]} == {53}
     blocks = {peer["ipBlock"]["cidr"] for peer in dns["to"] if "ipBlock" in peer}
@@ -337,7 +348,7 @@ def test_managed_redis_can_be_previewed() -> None:
 # Pods
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", JOB])
+@pytest.mark.parametrize("kind", ["StatefulSet", JOB, TEMPLATE])
 def test_pods_meet_the_restricted_standard(dev: Declared, kind: str) -> None:
     pod, container = _pod(dev.one(kind)), _container(dev.one(kind))
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -355,7 +366,7 @@ def test_pods_meet_the_restricted_standard(dev: Declared, kind: str) -> None:
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", JOB])
+@pytest.mark.parametrize("kind", ["StatefulSet", JOB, TEMPLATE])
 def test_requests_equal_limits_with_ephemeral_storage(dev: Declared, kind: str) -> None:
     resources = _container(dev.one(kind))["resources"]
     assert resources["requests"] == resources["limits"]
@@ -364,7 +375,7 @@ def test_requests_equal_limits_with_ephemeral_storage(dev: Declared, kind: str) 
 
 def test_every_kubernetes_object_has_the_labels_and_the_namespace(dev: Declared) -> None:
     objects = [r for r in dev.resources if r.type.startswith("kubernetes:")]
-    assert len(objects) == 12
+    assert len(objects) == 13
     for thing in objects:
         metadata = thing.inputs["metadata"]
         assert {
@@ -453,6 +464,49 @@ def test_a_setting_of_the_job_alone_changes_no_other_resource(up: Declared) -> N
         assert {urn.rsplit("::", 1)[1] for urn in differing} == {"training-job"}
 
 
+# Operator's commands
+
+
+def test_an_operators_pod_is_a_worker_s_but_small_and_neither_spot_nor_counted(
+    dev: Declared,
+) -> None:
+    command, worker = dev.one(TEMPLATE, "workload-command"), dev.one(JOB)
+    pod, container = _pod(command), _container(command)
+    same = ("image", "env", "volumeMounts", "securityContext")
+    assert {k: container[k] for k in same} == {k: _container(worker)[k] for k in same}
+    for field in ("volumes", "securityContext", "serviceAccountName", "restartPolicy"):
+        assert pod[field] == _pod(worker)[field]
+    assert container["resources"]["limits"] == {
+        "cpu": "250m",
+        "memory": "512Mi",
+        "ephemeral-storage": "1Gi",
+    }
+    assert pod["activeDeadlineSeconds"] == 3600
+    assert "spot" not in json.dumps(pod)
+    assert command.inputs["template"]["metadata"]["labels"]["app"] == "workload-command"
+
+
+def test_a_changed_image_changes_the_operators_template_and_not_its_name(up: Declared) -> None:
+    changed = declare(image=OTHER_IMAGE).one(TEMPLATE)
+    assert _container(changed)["image"] == OTHER_IMAGE
+    assert changed.urn == up.one(TEMPLATE).urn
+    assert changed.physical_name == up.one(TEMPLATE).physical_name
+
+
+def test_the_next_steps_are_scripts_that_are_there(dev: Declared) -> None:
+    scripts = re.findall(r"^scripts/\S+", dev.outputs["next_steps"], re.MULTILINE)
+    assert len(scripts) == 5
+    assert [name for name in scripts if not os.access(ROOT / name, os.X_OK)] == []
+
+
+def test_the_local_stack_says_which_cluster_it_is_in() -> None:
+    outputs = declare("local", kube_context="kind-batch").outputs
+    assert outputs["kube_context"] == "kind-batch"
+    assert outputs["namespace"] == "batch-aiml"
+    assert "kubeconfig" not in outputs
+    assert "gcloud" not in outputs["next_steps"]
+
+
 # Image
 
 
@@ -492,13 +546,16 @@ def test_the_outputs_are_the_contracts(dev: Declared) -> None:
         "cluster_name",
         "cluster_location",
         "kubeconfig",
+        "namespace",
         "redis_service",
         "job_name",
         "image",
         "share_mount",
         "estimated_monthly_usd",
+        "estimated_hourly_usd",
         "next_steps",
     }
+    assert dev.outputs["namespace"] == "batch-aiml"
     assert dev.outputs["cluster_name"] == "batch-aiml"
     assert dev.outputs["cluster_location"] == "us-central1"
     assert dev.outputs["share_mount"] == "/mnt/fileserver"

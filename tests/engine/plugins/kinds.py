@@ -48,6 +48,7 @@ KINDS = {
             "spec.volumeName",
         ),
     ),
+    "kubernetes:core/v1:PodTemplate": Kind("/api/v1", "podtemplates"),
     "kubernetes:core/v1:Secret": Kind("/api/v1", "secrets", immutable=("type",)),
     "kubernetes:core/v1:Service": Kind("/api/v1", "services", immutable=("spec.clusterIP",)),
     "kubernetes:core/v1:ServiceAccount": Kind("/api/v1", "serviceaccounts"),

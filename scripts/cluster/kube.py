@@ -1,0 +1,53 @@
+"""kubectl, as ``scripts/cluster.bash`` has set it up for the stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from typing import Any
+
+from scripts.cluster.console import Failure
+
+
+def command(*arguments: str) -> list[str]:
+    """The words of a kubectl command."""
+    return [*shlex.split(os.environ["BATCH_KUBECTL"]), *arguments]
+
+
+def ask(*arguments: str) -> str:
+    """What kubectl prints; raises Failure with its last line."""
+    done = subprocess.run(  # noqa: S603 - kubectl of the operator
+        command(*arguments, "--request-timeout=30s"), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise Failure(f"kubectl {arguments[0]} {arguments[1]}: {lines[-1]}")
+    return done.stdout
+
+
+def get(*arguments: str) -> Any:  # noqa: ANN401 - JSON
+    """An object or a list of objects."""
+    return json.loads(ask("get", *arguments, "--output=json"))
+
+
+def items(*arguments: str) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    found: list[dict[str, Any]] = get(*arguments)["items"]
+    return found
+
+
+def reason(errors: bytes) -> str:
+    """Why a command in a pod failed, from its standard error, without kubectl's word on it."""
+    lines = [
+        line.removeprefix("workload: ")
+        for line in errors.decode(errors="replace").splitlines()
+        if line.strip() and not line.startswith("command terminated with exit code")
+    ]
+    return lines[-1] if lines else "the connection broke"
+
+
+def in_pod(pod: str, *arguments: str) -> list[str]:
+    """The words that run a workload command in a pod of ours."""
+    return command("exec", "--stdin", pod, "--", "python", "-m", "workload", *arguments)

@@ -1,0 +1,131 @@
+"""What is wrong in the cluster, in one line each, from objects as the API shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Object = Mapping[str, Any]
+
+_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_MOUNTING = {"FailedMount", "FailedAttachVolume"}
+_LATER = {"WaitForFirstConsumer", "ExternalProvisioning", "Provisioning"}
+"""Events of a claim that is only waiting for its pod."""
+
+_EXITS = {
+    2: "wrong configuration; scripts/logs.sh says which",
+    3: "datasets were left out, or the chain halted",
+}
+"""Exit codes of a worker that another try can't change."""
+
+
+def of_pod(pod: Object, events: Sequence[Object] = ()) -> str | None:
+    """Why a pod does not run; None when it does, has ended, or only needs time."""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for container in status.get("containerStatuses", []):
+        if wrong := _of_container(name, container):
+            return wrong
+    if status.get("phase") != "Pending":
+        return None
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return f"pod {name} can't be scheduled: {_line(condition.get('message', ''))}"
+    for event in reversed(_about("Pod", name, events)):
+        if event["reason"] in _MOUNTING:
+            return f"pod {name} can't mount a volume: {_line(event.get('message', ''))}"
+    return None
+
+
+def _of_container(pod: str, container: Object) -> str | None:
+    state = container.get("state", {})
+    waiting = state.get("waiting", {})
+    reason, message = waiting.get("reason", ""), _line(waiting.get("message", ""))
+    if reason in _IMAGE:
+        return f"pod {pod}: image {container['image']} can't be pulled ({message or reason})"
+    if reason in _CONFIGURATION:
+        return f"pod {pod} can't start: {message or reason}"
+    if reason == "CrashLoopBackOff":
+        return f"pod {pod} ends again and again: {message or reason}"
+    if state.get("terminated", {}).get("reason") == "OOMKilled":
+        return f"pod {pod} ran out of memory; raise worker_memory"
+    return None
+
+
+def of_claim(claim: Object, events: Sequence[Object] = ()) -> str | None:
+    """Why a claim is not bound; None when it is, or waits for a pod."""
+    name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase")
+    if phase == "Bound":
+        return None
+    told = _about("PersistentVolumeClaim", name, events)
+    if told and told[-1]["reason"] in _LATER:
+        return None
+    reason = _line(told[-1].get("message", "")) if told else f"it is {phase or 'new'}"
+    return f"claim {name} can't be bound: {reason}"
+
+
+def of_job(job: Object, pods: Sequence[Object] = ()) -> str | None:
+    """Why the Job failed; None when it did not."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            reason, message = condition.get("reason", ""), _line(condition.get("message", ""))
+            codes = {code for pod in pods for code in _exit_codes(pod)}
+            why = "; ".join(_EXITS[code] for code in sorted(codes & _EXITS.keys()))
+            return f"Job {job['metadata']['name']} failed: {reason}: {why or message}"
+    return None
+
+
+def of_queue(queue: Object) -> Iterator[str]:
+    """Datasets that were left out, and a chain that stands still."""
+    for letter in queue["dead"]:
+        yield f"{letter['dataset']} was {letter['kind']}: {letter['reason']}"
+    if queue["halted"]:
+        halted = queue["halted"]
+        yield (
+            f"the chain halted at {halted['dataset']}: {halted['reason']} "
+            "(scripts/workload.sh queue retry, or queue skip PATH)"
+        )
+
+
+def everything(
+    job: Object, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
+) -> list[str]:
+    """All that is wrong; what follows from a claim is left out."""
+    lines = [line for claim in claims if (line := of_claim(claim, events))]
+    wrong = bool(lines)
+    for pod in pods:
+        line = of_pod(pod, events)
+        if line and not (wrong and "unbound" in line):
+            lines.append(line)
+    failed = of_job(job, pods)
+    return [*lines, failed] if failed else lines
+
+
+def ended(job: Object) -> str | None:
+    """``Complete`` or ``Failed`` when the Job is over, else None."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            return str(condition["type"])
+    return None
+
+
+def _exit_codes(pod: Object) -> Iterator[int]:
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        terminated = container.get("state", {}).get("terminated", {})
+        if "exitCode" in terminated:
+            yield terminated["exitCode"]
+
+
+def _about(kind: str, name: str, events: Sequence[Object]) -> list[Object]:
+    found = [
+        event
+        for event in events
+        if event["involvedObject"].get("kind") == kind and event["involvedObject"]["name"] == name
+    ]
+    return sorted(found, key=lambda event: event.get("lastTimestamp") or "")
+
+
+def _line(message: str) -> str:
+    return " ".join(message.split())[:300]

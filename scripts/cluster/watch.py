@@ -1,0 +1,187 @@
+"""The state of a run: ``cluster``, ``status POD`` and ``follow POD``; the Job is BATCH_JOB."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from scripts.cluster import cost, kube, trouble
+from scripts.cluster.console import Failure, Line, pause, run
+from workload.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+POLL_SECONDS = 5.0
+UNREACHABLE_POLLS = 24
+"""How often in a row the cluster may give no answer: two minutes."""
+
+SILENT_POLLS = 2
+"""How often in a row the queue may give no answer before another pod is tried."""
+
+POD_LOST = 75
+"""Exit code of ``follow`` when its pod is gone and another one could go on."""
+
+_WRONG = 3
+
+
+def progress(queue: Mapping[str, Any]) -> str:
+    """How far the queue is, in words."""
+    work, dead = len(queue["processing"]), len(queue["dead"])
+    total = queue["waiting"] + work + queue["committed"] + dead
+    share = f" ({100 * (queue['committed'] + dead) // total} %)" if total else ""
+    left = f", {dead} left out" if dead else ""
+    return (
+        f"{queue['committed']} of {total} datasets learned{share}, {work} in work, "
+        f"{queue['waiting']} waiting{left}"
+    )
+
+
+def workers(pods: Sequence[Mapping[str, Any]]) -> str:
+    """The Job's pods by phase."""
+    phases = [pod.get("status", {}).get("phase", "Unknown").lower() for pod in pods]
+    counts = {phase: phases.count(phase) for phase in dict.fromkeys(phases)}
+    return ", ".join(f"{count} {phase}" for phase, count in counts.items()) or "none"
+
+
+def _job() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    name = os.environ["BATCH_JOB"]
+    return kube.get("job", name), kube.items("pods", f"--selector=job-name={name}")
+
+
+def _queue(pod: str) -> dict[str, Any] | None:
+    """The queue's state; None when the pod gave no answer."""
+    done = subprocess.run(  # noqa: S603 - kubectl of the operator
+        kube.in_pod(pod, "queue", "status", "--json"), capture_output=True, text=True, check=False
+    )
+    if done.returncode in (0, _WRONG):
+        try:
+            state: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            return None
+        return state
+    return None
+
+
+def cluster() -> int:
+    """Prints workers, cost, and what is wrong with them; 3 when something is."""
+    job, pods = _job()
+    others = kube.items("pods", "--selector=app=redis")
+    now = dt.datetime.now(dt.UTC)
+    namespace = kube.get("namespace", job["metadata"]["namespace"])
+    since = cost.moment(namespace["metadata"]["creationTimestamp"])
+    state = trouble.ended(job) or "running"
+    print(f"job        {job['metadata']['name']} ({state.lower()})")  # noqa: T201
+    print(f"workers    {workers(pods)}")  # noqa: T201
+    rates = json.loads(os.environ["BATCH_RATES"])
+    print(f"cost       {cost.so_far(rates, since, cost.job_hours(job, now), now)}")  # noqa: T201
+    events = kube.items("events")
+    claims = kube.items("persistentvolumeclaims")
+    wrong = trouble.everything(job, [*pods, *others], claims, events)
+    for line in wrong:
+        print(printable(f"WRONG      {line}"))  # noqa: T201
+    return _WRONG if wrong else 0
+
+
+def status(pod: str) -> int:
+    """Prints the queue and what is wrong with it; 3 when something is."""
+    queue = _queue(pod)
+    if queue is None:
+        raise Failure("the queue gave no answer: scripts/workload.sh queue status says why")
+    print(f"queue      {progress(queue)}")  # noqa: T201
+    print(printable(f"head       {queue['head']['dataset'] or 'none'}"))  # noqa: T201
+    wrong = list(trouble.of_queue(queue))
+    for line in wrong:
+        print(printable(f"WRONG      {line}"))  # noqa: T201
+    return _WRONG if wrong else 0
+
+
+def follow(pod: str) -> int:
+    """Shows progress until the Job has ended.
+
+    Returns 0 when it is complete, 3 when it failed, POD_LOST when the pod went away.
+    """
+    line, silent, unreachable = _Display(), 0, 0
+    while True:
+        try:
+            job, pods = _job()
+        except Failure:
+            unreachable += 1
+            if unreachable > UNREACHABLE_POLLS:
+                raise
+            pause(POLL_SECONDS)
+            continue
+        unreachable = 0
+        end, queue = trouble.ended(job), _queue(pod)
+        if queue:
+            line.progress(f"{progress(queue)}; workers: {workers(pods)}")
+        line.wrong([trouble.of_pod(each) for each in pods])
+        line.wrong(trouble.of_queue(queue) if queue else [])
+        if end:
+            return _ended(end, job, pods, queue, line)
+        silent = 0 if queue else silent + 1
+        if silent > SILENT_POLLS:
+            return POD_LOST
+        pause(POLL_SECONDS)
+
+
+def _ended(
+    end: str,
+    job: Mapping[str, Any],
+    pods: Sequence[Mapping[str, Any]],
+    queue: Mapping[str, Any] | None,
+    line: _Display,
+) -> int:
+    name = job["metadata"]["name"]
+    if end == "Failed":
+        line.wrong([trouble.of_job(job, pods)])
+        return _WRONG
+    if queue and queue["waiting"]:
+        raise Failure(
+            f"Job {name} has ended and {queue['waiting']} datasets wait: give it another run "
+            "(scripts/train.sh --run NAME)"
+        )
+    line.stay(f"Job {name} is complete" + (f": {progress(queue)}" if queue else ""))
+    return 0
+
+
+class _Display(Line):
+    """Progress where it changed, and each complaint once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ""
+        self._told: set[str] = set()
+
+    def progress(self, text: str) -> None:
+        """Shows how far it is: over the last line on a terminal, elsewhere on one of its own."""
+        if text != self._last:
+            self._last = text
+            (self.update if self.live else self.stay)(text)
+
+    def wrong(self, lines: Iterable[str | None]) -> None:
+        """Shows what is wrong, unless it was shown already."""
+        for text in lines:
+            if text and text not in self._told:
+                self._told.add(text)
+                self.stay(f"WRONG {text}")
+
+
+def _main() -> int:
+    match sys.argv[1:]:
+        case ["cluster"]:
+            return cluster()
+        case ["status", pod]:
+            return status(pod)
+        case ["follow", pod]:
+            return follow(pod)
+        case words:
+            raise Failure(f"no such words: {words}", 2)
+
+
+if __name__ == "__main__":
+    run(_main)

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Copies model, ledger and reports from the share.
+set -euo pipefail
+# shellcheck source=scripts/cluster.bash
+source "$(dirname "${BASH_SOURCE[0]}")/cluster.bash"
+
+usage() {
+  cat <<'END'
+usage: scripts/fetch-results.sh [--stack NAME] [DIRECTORY]
+
+Copies output/ of the share to DIRECTORY (results/): ledger, reports, and the checkpoints that the
+ledger names, if their hash is the ledger's. What is there is skipped; what broke off goes on from
+there when this is run again.
+
+  --stack NAME   stack to work on (the selected one)
+  --help         this text
+
+Example: scripts/fetch-results.sh results
+END
+}
+
+directory=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --stack)
+      take_stack "${2-}"
+      shift
+      ;;
+    -*) fail "$1: no such option (try --help)" 2 ;;
+    *)
+      [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
+      directory=$1
+      ;;
+  esac
+  shift
+done
+
+reach_cluster
+open_pod 86400
+helper files fetch "${directory:-results}" "$pod"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Tells how far a run is, what it has cost, and what is wrong.
+set -euo pipefail
+# shellcheck source=scripts/cluster.bash
+source "$(dirname "${BASH_SOURCE[0]}")/cluster.bash"
+
+usage() {
+  cat <<'END'
+usage: scripts/status.sh [--stack NAME]
+
+Prints the Job, its workers, the cost so far (an estimate), the queue, and one line for each thing
+that is wrong. Ends with 3 when something is.
+
+  --stack NAME   stack to work on (the selected one)
+  --help         this text
+
+Example: scripts/status.sh
+END
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --stack)
+      take_stack "${2-}"
+      shift
+      ;;
+    *) fail "$1: no such option (try --help)" 2 ;;
+  esac
+  shift
+done
+
+reach_cluster
+# shellcheck disable=SC2154 # set by the outputs
+export BATCH_JOB=$job_name BATCH_RATES=$hourly_usd
+code=0
+helper watch cluster || code=$?
+[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
+open_pod 3600
+helper watch status "$pod" || code=$?
+exit "$code"

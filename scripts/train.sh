@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# The whole journey: price, stack, datasets, training, results.
+set -euo pipefail
+# shellcheck source=scripts/cluster.bash
+source "$(dirname "${BASH_SOURCE[0]}")/cluster.bash"
+
+usage() {
+  cat <<'END'
+usage: scripts/train.sh [options] [DIRECTORY]
+
+Shows what the stack will be and what it costs, brings it up, copies DIRECTORY (datasets/) to the
+share, queues the datasets, shows the progress until the Job has ended, and fetches the results.
+Interrupt it any time: the same command goes on.
+
+  --stack NAME     stack to work on (the selected one)
+  --run NAME       give the Job a new run first: for datasets that came after the last one ended
+  --results DIR    where to put the results (results)
+  --yes            do not ask before the stack is made or changed
+  --destroy        destroy the stack after the results are fetched; without it you are asked
+  --help           this text
+
+Example: scripts/train.sh --stack dev data
+END
+}
+
+directory='' results=results run='' yes=false destroy=false
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --stack)
+      take_stack "${2-}"
+      shift
+      ;;
+    --run | --results)
+      [ -n "${2-}" ] || fail "$1: its value is missing (try --help)" 2
+      printf -v "${1#--}" %s "$2"
+      shift
+      ;;
+    --yes) yes=true ;;
+    --destroy) destroy=true ;;
+    -*) fail "$1: no such option (try --help)" 2 ;;
+    *)
+      [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
+      directory=$1
+      ;;
+  esac
+  shift
+done
+directory=${directory:-datasets}
+
+# confirm QUESTION
+confirm() {
+  local answer
+  [ -t 0 ] || return
+  read -r -p "$1 [y/N] " answer
+  [[ $answer == [yY]* ]]
+}
+
+step() {
+  printf '\n== %s\n' "$1"
+}
+
+here=$root/scripts
+helper files check "$directory" || exit
+$yes || [ -t 0 ] || fail "nobody to ask: say --yes" 2
+[ -z "$run" ] || pulumi_ config set run -- "$run"
+
+step "What it will be, and what it costs"
+pulumi_ preview
+$yes || confirm "Bring it up?" || fail "stopped; nothing was changed"
+
+step "Stack"
+pulumi_ up --yes --skip-preview
+
+step "Datasets"
+"$here/transfer-datasets.sh" "${stack[@]+"${stack[@]}"}" "$directory"
+
+step "Queue"
+"$here/queue-jobs.sh" "${stack[@]+"${stack[@]}"}"
+
+step "Training (Ctrl-C stops watching; the Job goes on)"
+reach_cluster
+# shellcheck disable=SC2154 # set by the outputs
+export BATCH_JOB=$job_name
+code=75
+while [ "$code" = 75 ]; do # its pod went away
+  open_pod 86400
+  code=0
+  helper watch follow "$pod" || code=$?
+  close_pod
+done
+[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
+
+step "Results"
+if ! "$here/fetch-results.sh" "${stack[@]+"${stack[@]}"}" "$results"; then
+  [ "$code" = 0 ] || fail "the Job failed and left no results: scripts/logs.sh says more" "$code"
+  exit 1
+fi
+[ "$code" = 0 ] || fail "not everything was learned: scripts/status.sh says what to do" "$code"
+
+leave
+if $destroy || confirm "Destroy the stack, with all that is on the share?"; then
+  pulumi_ destroy --yes
+else
+  echo "The stack is still there and costs money. To end it: pulumi destroy"
+fi
