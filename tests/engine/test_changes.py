@@ -128,12 +128,15 @@ def test_a_new_image_replaces_the_job_and_updates_the_template_of_commands(
     }
 
 
-def test_another_digest_replaces_the_job_and_nothing_else(deployed: StackUnderTest) -> None:
+def test_another_digest_replaces_the_job_alone(deployed: StackUnderTest) -> None:
     with _configured(deployed, image=f"registry.example/workload@sha256:{'a' * 64}"):
         deployed.up("--skip-preview").ok()
         before = deployed.output("job_name")
         deployed.configure("batch-aiml:image", f"registry.example/workload@sha256:{'b' * 64}")
-        assert _changed(deployed.plan()) == {("replace", "training-job")}
+        assert _changed(deployed.plan()) == {
+            ("replace", "training-job"),
+            ("update", "command-template"),
+        }
         deployed.up("--skip-preview").ok()
         assert deployed.output("job_name") != before
     deployed.up("--skip-preview").ok()
@@ -148,6 +151,7 @@ def test_changed_code_of_the_workload_builds_an_image_and_replaces_the_job(
     try:
         assert _changed(deployed.plan()) == {
             ("update", "workload-image"),
+            ("update", "command-template"),
             ("replace", "training-job"),
         }
     finally:
