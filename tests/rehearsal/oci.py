@@ -33,6 +33,7 @@ def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
             "os": "linux",
             "config": config,
             "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
+            "history": [{"created_by": "batch-aiml"}],  # buildah wants an entry for each layer
         }
     )
     manifest = _json(
