@@ -102,7 +102,7 @@ def ensure(pause: Path) -> Images:
         recipe = _hash(base.digest, *map(_read, ("Dockerfile", "requirements.txt")))
         workload = shelf.get(
             "workload",
-            _hash(recipe, *_context()),
+            _hash("uncompressed", recipe, *_context()),
             3,
             lambda archive: _build_workload(archive, base, directory / f"layers-{recipe}"),
         )
@@ -189,12 +189,10 @@ def _build_workload(archive: Path, base: Image, layers: Path) -> str:
         *("--build-arg", f"BASE=oci-archive:{base.archive}"),
         *("--file", str(WORKLOAD / "Dockerfile"), "--tag", name, str(WORKLOAD)),
     )
-    digest = scratch / "pushed"
-    _run(
-        *("buildah", *storage, "push", *trust, "--disable-compression"),
-        *("--digestfile", str(digest), name, f"oci-archive:{archive}"),
-    )
-    return digest.read_text().strip()
+    # An archive by buildah would be compressed, which a node's every start would pay for.
+    built = scratch / "built"
+    _run("buildah", *storage, "push", *trust, "--format", "oci", name, f"dir:{built}")
+    return oci.pack(archive, built)
 
 
 def _build_pause(archive: Path, program: Path) -> str:

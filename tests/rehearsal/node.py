@@ -91,7 +91,7 @@ class Node:
         self._kubelet_root = directory / "kubelet"
         self._exports = directory / "exports"
         self.api = ControlPlane(tools, directory / "control-plane", _ROLE, logs)
-        self.runtime = Runtime(self._programs, directory / "containerd", images.pause)
+        self.runtime = Runtime(logs, directory / "containerd", images.pause)
         self.kubeconfig = self.api.kubeconfig_path
         self.kubectl = [str(tools / "kubectl"), f"--kubeconfig={self.kubeconfig}"]
 
@@ -138,6 +138,16 @@ class Node:
         )
         if applied.returncode:
             raise ValueError(applied.stdout)
+
+    def names(self, resource: str) -> list[str]:
+        """Names of all objects of a resource such as ``pods``, in every namespace."""
+        listed = subprocess.run(
+            [*self.kubectl, "get", resource, "--all-namespaces", "--output=name"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        return [line.partition("/")[2] for line in listed.splitlines()]
 
     def start_kubelet(self) -> None:
         """Starts the kubelet, again after ``stop_kubelet`` or ``lose``."""
@@ -189,14 +199,14 @@ class Node:
 
     def _start(self, running: ExitStack) -> None:
         with ThreadPoolExecutor(1) as beside:
-            running.callback(self._programs.stop_all)
             running.callback(self.runtime.stop)
             containers = beside.submit(self.runtime.start, self.images)
             running.enter_context(self.api)
+            # Its clients end before the API server, which otherwise waits for them.
+            running.callback(self._programs.stop_all)
             self._start_services()
             running.enter_context(Provisioner(self.api, self._directory / "volumes"))
             containers.result()
-        running.callback(self.stop_kubelet)
         self.start_kubelet()
         self.until_ready()
         until("names are served", self._names_served)

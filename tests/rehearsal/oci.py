@@ -1,4 +1,4 @@
-"""Image archives: one layer and a configuration, laid out as the OCI image format has it."""
+"""Image archives, laid out as the OCI image format has it; layers stay uncompressed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEDIA = "application/vnd.oci.image"
 
 
 def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
-    """Writes an image of this machine's architecture.
+    """Writes an image of one layer.
 
     Args:
         archive: what to write.
@@ -50,6 +50,28 @@ def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
             ],
         }
     )
+    _archive(archive, manifest, {_digest(description): description, layer_digest: layer})
+    return _digest(manifest)
+
+
+def pack(archive: Path, directory: Path) -> str:
+    """Writes an image that lies in a directory as ``buildah push dir:…`` leaves it.
+
+    Args:
+        archive: what to write.
+        directory: the manifest, and each blob under its digest without the algorithm.
+
+    Returns:
+        Digest of the image.
+    """
+    manifest = (directory / "manifest.json").read_bytes()
+    content = json.loads(manifest)
+    digests = [blob["digest"] for blob in (content["config"], *content["layers"])]
+    _archive(archive, manifest, {d: directory / d.removeprefix("sha256:") for d in digests})
+    return _digest(manifest)
+
+
+def _archive(archive: Path, manifest: bytes, blobs: dict[str, bytes | Path]) -> None:
     digest = _digest(manifest)
     index = {
         "schemaVersion": 2,
@@ -58,10 +80,11 @@ def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
     with tarfile.open(archive, "w") as tar:
         _add(tar, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
         _add(tar, "index.json", _json(index))
-        _add(tar, _blob(digest), manifest)
-        _add(tar, _blob(_digest(description)), description)
-        tar.add(layer, _blob(layer_digest))
-    return digest
+        for name, content in {digest: manifest, **blobs}.items():
+            if isinstance(content, bytes):
+                _add(tar, _blob(name), content)
+            else:
+                tar.add(content, _blob(name))
 
 
 def _json(value: Any) -> bytes:

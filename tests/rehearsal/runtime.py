@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from needs import Unable, plugin_directory
 from network import PODS
+from programs import Programs
 from waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from images import Image, Images
-    from programs import Programs
 
 _NAMESPACE = "k8s.io"
 
@@ -28,13 +28,13 @@ class Runtime:
     NetworkPolicy: every pod reaches every other.
 
     Args:
-        programs: what starts and stops it.
+        logs: where its log goes.
         directory: root, state, socket and configuration.
         pause: image of the container that holds a pod's namespaces.
     """
 
-    def __init__(self, programs: Programs, directory: Path, pause: Image) -> None:
-        self._programs = programs
+    def __init__(self, logs: Path, directory: Path, pause: Image) -> None:
+        self._programs = Programs(logs)
         self._directory = directory
         self._pause = pause
         self._socket = directory / "containerd.sock"
@@ -68,10 +68,12 @@ class Runtime:
     def stop(self) -> None:
         """Ends every container, then containerd."""
         if self._answers():
-            for container in self._processes():
-                self.kill(container)
-            until("all containers have ended", lambda: not self._processes())
-        self._programs.stop("containerd")
+            self.kill_all()
+        self._programs.stop_all()
+
+    def containers(self) -> list[str]:
+        """Containers that run, those that hold the pods' namespaces too."""
+        return list(self._processes())
 
     def kill(self, container: str) -> None:
         """Kills the first process of a container, as the kernel does when memory runs out."""
@@ -83,9 +85,10 @@ class Runtime:
                 return
 
     def kill_all(self) -> None:
-        """Kills every container at once, those that hold the pods' namespaces too."""
-        for container in self._processes():
+        """Kills every container at once, and returns when all have ended."""
+        for container in self.containers():
             self.kill(container)
+        until("all containers have ended", lambda: not self._processes())
 
     def _processes(self) -> dict[str, int]:
         """Containers that run, with the first process of each."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from node import LABELS, NAME, SHARE_DRIVER
+from network import NAME
+from node import LABELS, SHARE_DRIVER
 from provisioner import STORAGE_CLASS
 from waiting import until
 
@@ -62,7 +62,10 @@ def redis(node: Node, pods: Pods) -> dict[str, Any]:
             node.images.redis.reference,
             (REDIS_USER, REDIS_GROUP),
             {"redis-data": "/data"},
-            command=["redis-server", "--dir", "/data", "--appendonly", "yes", "--bind", "*"],
+            command=[
+                *("redis-server", "--dir", "/data", "--appendonly", "yes"),
+                *("--bind", "*", "--protected-mode", "no"),
+            ],
         )
     )
     return pods.until_ready("redis")
@@ -110,11 +113,11 @@ def test_disk_goes_with_its_claim(node: Node, pods: Pods) -> None:
         f"/api/v1/persistentvolumes/{node.api.request('GET', path).json()['spec']['volumeName']}"
     )
     directory = node.api.request("GET", volume).json()["spec"]["local"]["path"]
-    assert os.path.isdir(directory)
+    assert Path(directory).is_dir()
     pods.delete("short")
     node.api.request("DELETE", path).raise_for_status()
     until("the volume is gone", lambda: node.api.request("GET", volume).status_code == 404)
-    assert not os.path.exists(directory)
+    assert not Path(directory).exists()
 
 
 @pytest.mark.parametrize(
