@@ -26,6 +26,7 @@ from toolchain.build import GROUPS, MissingTool, ensure  # noqa: E402
 
 def main(arguments: list[str]) -> int:
     """Runs the tests; returns pytest's exit code, 1 when they could not start."""
+    os.environ["PATH"] = needs.search_path()
     try:
         needs.check(namespace.SCRATCH)
         tools = ensure(GROUPS["rehearsal"])
