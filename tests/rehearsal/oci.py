@@ -1,4 +1,4 @@
-"""Image archives, laid out as the OCI image format has it; layers stay uncompressed."""
+"""Image archives: one layer and a configuration, laid out as the OCI image format has it."""
 
 from __future__ import annotations
 
@@ -50,28 +50,6 @@ def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
             ],
         }
     )
-    _archive(archive, manifest, {_digest(description): description, layer_digest: layer})
-    return _digest(manifest)
-
-
-def pack(archive: Path, directory: Path) -> str:
-    """Writes an image that lies in a directory as ``buildah push dir:…`` leaves it.
-
-    Args:
-        archive: what to write.
-        directory: the manifest, and each blob under its digest without the algorithm.
-
-    Returns:
-        Digest of the image.
-    """
-    manifest = (directory / "manifest.json").read_bytes()
-    content = json.loads(manifest)
-    digests = [blob["digest"] for blob in (content["config"], *content["layers"])]
-    _archive(archive, manifest, {d: directory / d.removeprefix("sha256:") for d in digests})
-    return _digest(manifest)
-
-
-def _archive(archive: Path, manifest: bytes, blobs: dict[str, bytes | Path]) -> None:
     digest = _digest(manifest)
     index = {
         "schemaVersion": 2,
@@ -80,11 +58,10 @@ def _archive(archive: Path, manifest: bytes, blobs: dict[str, bytes | Path]) -> 
     with tarfile.open(archive, "w") as tar:
         _add(tar, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
         _add(tar, "index.json", _json(index))
-        for name, content in {digest: manifest, **blobs}.items():
-            if isinstance(content, bytes):
-                _add(tar, _blob(name), content)
-            else:
-                tar.add(content, _blob(name))
+        _add(tar, _blob(digest), manifest)
+        _add(tar, _blob(_digest(description)), description)
+        tar.add(layer, _blob(layer_digest))
+    return digest
 
 
 def _json(value: Any) -> bytes:

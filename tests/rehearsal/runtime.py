@@ -16,7 +16,7 @@ from waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from images import Image, Images
+    from images import Image
 
 _NAMESPACE = "k8s.io"
 
@@ -29,19 +29,21 @@ class Runtime:
 
     Args:
         logs: where its log goes.
-        directory: root, state, socket and configuration.
+        directory: state, socket and configuration.
+        root: images and containers.
         pause: image of the container that holds a pod's namespaces.
     """
 
-    def __init__(self, logs: Path, directory: Path, pause: Image) -> None:
+    def __init__(self, logs: Path, directory: Path, root: Path, pause: Image) -> None:
         self._programs = Programs(logs)
         self._directory = directory
+        self._root = root
         self._pause = pause
         self._socket = directory / "containerd.sock"
         self.endpoint = f"unix://{self._socket}"
 
-    def start(self, images: Images) -> None:
-        """Starts containerd and gives it the images."""
+    def start(self) -> None:
+        """Starts containerd, and returns when it answers."""
         plugins = plugin_directory()
         if plugins is None:
             raise Unable("no network plugins")
@@ -52,6 +54,7 @@ class Runtime:
         configuration.write_text(
             _CONFIGURATION.format(
                 directory=self._directory,
+                root=self._root,
                 socket=self._socket,
                 pause=self._pause.reference,
                 plugins=plugins,
@@ -60,10 +63,11 @@ class Runtime:
         )
         self._programs.start("containerd", ["containerd", "--config", str(configuration)])
         until("containerd answers", self._answers)
-        for image in (images.pause, images.redis, images.workload):
-            self._ctr(
-                *("images", "import", "--digests", "--base-name", image.name, str(image.archive))
-            )
+
+    def load(self, image: Image) -> None:
+        """Reads an image from its archive, under its name and digest, and unpacks it."""
+        name = ("--digests", "--base-name", image.name)
+        self._ctr("images", "import", *name, str(image.archive))
 
     def stop(self) -> None:
         """Ends every container, then containerd."""
@@ -134,7 +138,7 @@ class Runtime:
 
 _CONFIGURATION = """\
 version = 2
-root = "{directory}/root"
+root = "{root}"
 state = "{directory}/state"
 disabled_plugins = [
   "io.containerd.snapshotter.v1.aufs",
