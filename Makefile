@@ -1,6 +1,8 @@
 # make run    the main job, on this machine        make test   the tests
 # make lint   style, types, import contract        make bench  side-by-side measurements
 # make engine   the stack on the real Pulumi engine, without a cloud (builds its tools once)
+# make rehearse a real Kubernetes node on this machine, as root (builds tools and images once);
+#               with KEEP=1 it stays up after the tests until Ctrl-C
 # make preview  what `pulumi up` of the dev stack would create, without a cloud
 #
 # Everything is installed into .venv; nothing outside this directory is touched.
@@ -16,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test engine preview lint format bench requirements clean
+.PHONY: run test engine rehearse preview lint format bench requirements clean
 
 run: $(READY)
 	$(BIN)/workload run --share $(SHARE) --days $(DAYS) --workers $(WORKERS)
@@ -28,6 +30,9 @@ engine: $(READY)
 	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
 	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 4 $(PYTEST_ARGS)
 
+rehearse: $(READY)
+	$(BIN)/python tests/rehearsal/run.py $(PYTEST_ARGS)
+
 preview: $(READY)
 	@$(BIN)/python tests/engine/preview.py $(STACK)
 
@@ -36,6 +41,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/engine
+	$(BIN)/mypy tests/rehearsal
 	$(BIN)/lint-imports --no-cache
 	scripts/check-requirements.sh
 	$(BIN)/shellcheck --external-sources scripts/*.sh scripts/*.bash .ci/run

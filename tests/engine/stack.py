@@ -219,7 +219,7 @@ class StackUnderTest:
             "PYTHONDONTWRITEBYTECODE": "1",
             "GOOGLE_OAUTH_ACCESS_TOKEN": "none",
             "HTTPS_PROXY": self.google.address,  # refuses: nothing but the fakes is reached
-            "NO_PROXY": "127.0.0.1,localhost",
+            "NO_PROXY": f"127.0.0.1,localhost,{self.cluster.address.partition(':')[0]}",
             "SSL_CERT_FILE": str(self.cluster.authority),
             "KUBECONFIG": str(self.cluster.kubeconfig_path),
             "ENGINE_FAULTS": str(self.faults),

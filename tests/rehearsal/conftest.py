@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import images
 import pytest
+import store
 from logs import LOGS
 from namespace import PID_FILE
 from node import Node
@@ -35,7 +36,8 @@ def tools() -> Path:
 @pytest.fixture(scope="session")
 def node(state: Path, tools: Path, request: pytest.FixtureRequest) -> Iterator[Node]:
     """A cluster of one node; with KEEP=1 it stays up after the tests until Ctrl-C."""
-    with Node(tools, images.ensure(tools / "pause"), state, LOGS) as node:
+    found = images.ensure(tools / "pause")
+    with Node(tools, found, store.ensure(found), state, LOGS) as node:
         yield node
         if os.environ.get("KEEP") == "1":
             capture = request.config.pluginmanager.getplugin("capturemanager")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WORKLOAD = Path(__file__).parents[2] / "workload"
 REPOSITORY = "localhost/batch-aiml"
-KEPT = 3
+KEPT = 2
 """How many builds of an image stay in the cache."""
 
 SUITE = "bookworm"
@@ -83,6 +83,11 @@ class Images:
     redis: Image
     pause: Image
 
+    @property
+    def all(self) -> tuple[Image, ...]:
+        """Each of them, the smallest first."""
+        return self.pause, self.redis, self.workload
+
 
 def ensure(pause: Path) -> Images:
     """Makes sure that every image is there.
@@ -93,7 +98,7 @@ def ensure(pause: Path) -> Images:
     Raises:
         BuildError: one does not build.
     """
-    directory = cache().parent / "images"
+    directory = shelf_directory()
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -114,6 +119,11 @@ def ensure(pause: Path) -> Images:
         )
 
 
+def shelf_directory() -> Path:
+    """Where images are kept."""
+    return cache().parent / "images"
+
+
 class _Shelf:
     """Built images, each under its name and a hash of what it was made from."""
 
@@ -132,14 +142,14 @@ class _Shelf:
     def _fill(self, place: Path, name: str, minutes: float, build: Callable[[Path], str]) -> None:
         started = time.monotonic()
         if minutes:
-            _say(f"building the {name} image (once, about {minutes:g} min on 2 cores) ...")
+            say(f"building the {name} image (once, about {minutes:g} min on 2 cores) ...")
         with tempfile.TemporaryDirectory(prefix=".", dir=self._directory) as temporary:
             partial = Path(temporary) / "partial"
             partial.mkdir()
             (partial / "digest").write_text(build(partial / "image.tar"))
             partial.rename(place)
         if minutes:
-            _say(f"built the {name} image in {time.monotonic() - started:.0f} s")
+            say(f"built the {name} image in {time.monotonic() - started:.0f} s")
         places = sorted(self._directory.glob(f"{name}-*"), key=lambda path: -path.stat().st_mtime)
         for old in places[KEPT:]:
             shutil.rmtree(old)
@@ -191,8 +201,8 @@ def _build_workload(archive: Path, base: Image, layers: Path) -> str:
     )
     digest = scratch / "pushed"
     _run(
-        *("buildah", *storage, "push", *trust, "--disable-compression"),
-        *("--digestfile", str(digest), name, f"oci-archive:{archive}"),
+        *("buildah", *storage, "push", *trust, "--digestfile", str(digest)),
+        *(name, f"oci-archive:{archive}"),
     )
     return digest.read_text().strip()
 
@@ -237,6 +247,7 @@ def _run(*command: str) -> None:
         raise BuildError(f"{command[0]} failed:\n{ran.stdout[-3000:]}")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Prints a line of progress."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -1,10 +1,14 @@
-"""What the rehearsal needs of the machine, checked before anything is built or started."""
+"""What the rehearsal needs of the machine, checked before anything is built or started.
+
+``python needs.py`` prints Debian's packages that are missing, a line each.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 
 PACKAGES = {
@@ -44,15 +48,15 @@ def check(scratch: Path) -> None:
         Unable: names all that is missing.
     """
     if platform.system() != "Linux":
-        raise Unable("the rehearsal runs Linux containers: it needs Linux")
+        raise Unable("it runs Linux containers: it needs Linux")
+    if os.geteuid() != 0:
+        raise Unable("it mounts and starts containers: run it as root")
     missing = missing_packages()
     if missing:
         raise Unable(
             f"missing {', '.join(missing)}; on Debian: "
             f"apt-get install --no-install-recommends {' '.join(missing)}"
         )
-    if os.geteuid() != 0:
-        raise Unable("the rehearsal mounts and starts containers: run it as root")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     disk = shutil.disk_usage(scratch).free / 2**30
     cpus = len(os.sched_getaffinity(0))
@@ -68,11 +72,16 @@ def missing_packages() -> list[str]:
     found = [
         package
         for package, programs in PACKAGES.items()
-        if not all(shutil.which(program) for program in programs)
+        if not all(shutil.which(program, path=search_path()) for program in programs)
     ]
     if plugin_directory() is None:
         found.append(PLUGINS_PACKAGE)
     return sorted(found)
+
+
+def search_path() -> str:
+    """PATH, and where it may leave out what is only of use to root."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def plugin_directory() -> Path | None:
@@ -81,3 +90,7 @@ def plugin_directory() -> Path | None:
         if all((directory / name).exists() for name in PLUGINS):
             return directory
     return None
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{package}\n" for package in missing_packages())

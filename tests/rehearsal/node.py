@@ -25,6 +25,7 @@ from pods import Pods
 from programs import Programs
 from provisioner import Provisioner, storage_class
 from runtime import Runtime
+from store import copy
 from waiting import until
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Node:
     Args:
         tools: directory of the programs that ``toolchain/build.py`` has built.
         images: what the node can run; nothing can be pulled.
+        store: where they are unpacked.
         directory: everything but the logs; its name is that of the node's control group.
         logs: directory of a log for each program.
 
@@ -82,8 +84,11 @@ class Node:
         kubectl: command line of kubectl that reaches the cluster.
     """
 
-    def __init__(self, tools: Path, images: Images, directory: Path, logs: Path) -> None:
+    def __init__(
+        self, tools: Path, images: Images, store: Path, directory: Path, logs: Path
+    ) -> None:
         self.images = images
+        self._store = store
         self._tools = tools
         self._directory = directory
         self._programs = Programs(logs)
@@ -91,7 +96,8 @@ class Node:
         self._kubelet_root = directory / "kubelet"
         self._exports = directory / "exports"
         self.api = ControlPlane(tools, directory / "control-plane", _ROLE, logs)
-        self.runtime = Runtime(self._programs, directory / "containerd", images.pause)
+        self._root = directory / "containerd-root"
+        self.runtime = Runtime(logs, directory / "containerd", self._root, images.pause)
         self.kubeconfig = self.api.kubeconfig_path
         self.kubectl = [str(tools / "kubectl"), f"--kubeconfig={self.kubeconfig}"]
 
@@ -138,6 +144,16 @@ class Node:
         )
         if applied.returncode:
             raise ValueError(applied.stdout)
+
+    def names(self, resource: str) -> list[str]:
+        """Names of all objects of a resource such as ``pods``, in every namespace."""
+        listed = subprocess.run(
+            [*self.kubectl, "get", resource, "--all-namespaces", "--output=name"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        return [line.partition("/")[2] for line in listed.splitlines()]
 
     def start_kubelet(self) -> None:
         """Starts the kubelet, again after ``stop_kubelet`` or ``lose``."""
@@ -189,18 +205,22 @@ class Node:
 
     def _start(self, running: ExitStack) -> None:
         with ThreadPoolExecutor(1) as beside:
-            running.callback(self._programs.stop_all)
             running.callback(self.runtime.stop)
-            containers = beside.submit(self.runtime.start, self.images)
+            containers = beside.submit(self._start_runtime)
             running.enter_context(self.api)
+            # Its clients end before the API server, which otherwise waits for them.
+            running.callback(self._programs.stop_all)
             self._start_services()
             running.enter_context(Provisioner(self.api, self._directory / "volumes"))
             containers.result()
-        running.callback(self.stop_kubelet)
         self.start_kubelet()
         self.until_ready()
         until("names are served", self._names_served)
         until("there is a service account", self._service_account)
+
+    def _start_runtime(self) -> None:
+        copy(self._store, self._root)
+        self.runtime.start()
 
     def _start_services(self) -> None:
         """What needs only the API server."""

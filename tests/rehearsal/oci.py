@@ -15,7 +15,7 @@ _MEDIA = "application/vnd.oci.image"
 
 
 def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
-    """Writes an image of this machine's architecture.
+    """Writes an image of one layer.
 
     Args:
         archive: what to write.

@@ -20,16 +20,18 @@ sys.path.insert(0, str(HERE.parent / "engine"))
 import images  # noqa: E402 - the engine tests' directory had to be on the path
 import namespace  # noqa: E402
 import needs  # noqa: E402
+import store  # noqa: E402
 from logs import LOGS  # noqa: E402
 from toolchain.build import GROUPS, MissingTool, ensure  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
     """Runs the tests; returns pytest's exit code, 1 when they could not start."""
+    os.environ["PATH"] = needs.search_path()
     try:
         needs.check(namespace.SCRATCH)
         tools = ensure(GROUPS["rehearsal"])
-        images.ensure(tools / "pause")
+        store.ensure(images.ensure(tools / "pause"))
     except (needs.Unable, MissingTool, images.BuildError) as error:
         sys.stderr.write(f"rehearsal: {error}\n")
         return 1

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from needs import Unable, plugin_directory
 from network import PODS
+from programs import Programs
 from waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from images import Image, Images
-    from programs import Programs
+    from images import Image
 
 _NAMESPACE = "k8s.io"
 
@@ -28,20 +28,22 @@ class Runtime:
     NetworkPolicy: every pod reaches every other.
 
     Args:
-        programs: what starts and stops it.
-        directory: root, state, socket and configuration.
+        logs: where its log goes.
+        directory: state, socket and configuration.
+        root: images and containers.
         pause: image of the container that holds a pod's namespaces.
     """
 
-    def __init__(self, programs: Programs, directory: Path, pause: Image) -> None:
-        self._programs = programs
+    def __init__(self, logs: Path, directory: Path, root: Path, pause: Image) -> None:
+        self._programs = Programs(logs)
         self._directory = directory
+        self._root = root
         self._pause = pause
         self._socket = directory / "containerd.sock"
         self.endpoint = f"unix://{self._socket}"
 
-    def start(self, images: Images) -> None:
-        """Starts containerd and gives it the images."""
+    def start(self) -> None:
+        """Starts containerd, and returns when it answers."""
         plugins = plugin_directory()
         if plugins is None:
             raise Unable("no network plugins")
@@ -52,6 +54,7 @@ class Runtime:
         configuration.write_text(
             _CONFIGURATION.format(
                 directory=self._directory,
+                root=self._root,
                 socket=self._socket,
                 pause=self._pause.reference,
                 plugins=plugins,
@@ -60,18 +63,21 @@ class Runtime:
         )
         self._programs.start("containerd", ["containerd", "--config", str(configuration)])
         until("containerd answers", self._answers)
-        for image in (images.pause, images.redis, images.workload):
-            self._ctr(
-                *("images", "import", "--digests", "--base-name", image.name, str(image.archive))
-            )
+
+    def load(self, image: Image) -> None:
+        """Reads an image from its archive, under its name and digest, and unpacks it."""
+        name = ("--digests", "--base-name", image.name)
+        self._ctr("images", "import", *name, str(image.archive))
 
     def stop(self) -> None:
         """Ends every container, then containerd."""
         if self._answers():
-            for container in self._processes():
-                self.kill(container)
-            until("all containers have ended", lambda: not self._processes())
-        self._programs.stop("containerd")
+            self.kill_all()
+        self._programs.stop_all()
+
+    def containers(self) -> list[str]:
+        """Containers that run, those that hold the pods' namespaces too."""
+        return list(self._processes())
 
     def kill(self, container: str) -> None:
         """Kills the first process of a container, as the kernel does when memory runs out."""
@@ -83,9 +89,10 @@ class Runtime:
                 return
 
     def kill_all(self) -> None:
-        """Kills every container at once, those that hold the pods' namespaces too."""
-        for container in self._processes():
+        """Kills every container at once, and returns when all have ended."""
+        for container in self.containers():
             self.kill(container)
+        until("all containers have ended", lambda: not self._processes())
 
     def _processes(self) -> dict[str, int]:
         """Containers that run, with the first process of each."""
@@ -131,7 +138,7 @@ class Runtime:
 
 _CONFIGURATION = """\
 version = 2
-root = "{directory}/root"
+root = "{root}"
 state = "{directory}/state"
 disabled_plugins = [
   "io.containerd.snapshotter.v1.aufs",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from node import LABELS, NAME, SHARE_DRIVER
+from network import NAME
+from node import LABELS, SHARE_DRIVER
 from provisioner import STORAGE_CLASS
 from waiting import until
 
@@ -61,7 +62,10 @@ def redis(node: Node, pods: Pods) -> dict[str, Any]:
             node.images.redis.reference,
             (REDIS_USER, REDIS_GROUP),
             {"redis-data": "/data"},
-            command=["redis-server", "--dir", "/data", "--appendonly", "yes", "--bind", "*"],
+            command=[
+                *("redis-server", "--dir", "/data", "--appendonly", "yes"),
+                *("--bind", "*", "--protected-mode", "no"),
+            ],
         )
     )
     return pods.until_ready("redis")
