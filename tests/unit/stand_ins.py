@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 JOB = "workload-1-0123abcd"
 TOKEN = "kubeconfig-token-that-nobody-may-see"  # noqa: S105 - of a stand-in
@@ -34,7 +36,7 @@ OUTPUTS = {
 }
 
 KUBECTL = f"""#!{sys.executable} -IS
-import json, os, subprocess, sys
+import contextlib, json, os, signal, subprocess, sys
 from pathlib import Path
 
 here = Path(__file__).parent
@@ -84,6 +86,9 @@ if verb == "create":
 if verb == "delete":
     assert rest[0] == "pod", rest
     (pods / rest[1]).unlink(missing_ok=True)
+    for running in (here / "running").glob(rest[1] + ".*"):  # a pod's processes end with it
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(running.suffix[1:]), signal.SIGKILL)
     finish(0)
 if verb == "logs":
     finish(0, "Processing dataset: " + rest[0])
@@ -97,7 +102,12 @@ process = [{sys.executable!r}, *command[1:]]
 environment = {{**os.environ, **state["environment"]}}
 breaks = state["breaks"]
 if not breaks or not any(part in " ".join(command) for part in ("training/", "model_cpt")):
-    code = subprocess.call(process, env=environment)
+    child = subprocess.Popen(process, env=environment)
+    (here / "running").mkdir(exist_ok=True)
+    running = here / "running" / (pod + "." + str(child.pid))
+    running.touch()
+    code = child.wait()
+    running.unlink()
     finish(code, f"command terminated with exit code {{code}}" if code else "")
 limit = breaks.pop(0)
 (here / "state.json").write_text(json.dumps(state))
@@ -209,6 +219,11 @@ class Cluster:
     def left(self) -> list[str]:
         """Pods and temporary directories that are still there."""
         return [p.name for pattern in ("pods/*", "tmp.*") for p in self.path.glob(pattern)]
+
+    def running(self) -> list[int]:
+        """Processes of the pods' commands that have not ended."""
+        pids = [int(path.suffix[1:]) for path in (self.path / "running").glob("*")]
+        return [pid for pid in pids if psutil.pid_exists(pid)]
 
     def made(self) -> list[dict[str, Any]]:
         """The pods that were created so far."""

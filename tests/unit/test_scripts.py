@@ -184,10 +184,12 @@ def test_an_interrupted_command_leaves_no_pod_and_no_kubeconfig(
         assert process.stdout is not None
         assert "Worker with sessionID" in process.stdout.readline()
         assert cluster.left() != []
+        assert len(cluster.running()) == 1
         kill(process.pid, number)
         process.wait(60)
     assert process.returncode != 0
     until(lambda: cluster.left() == [], "everything is removed")
+    until(lambda: not cluster.running(), "the command has ended")
 
 
 # transfer-datasets.sh
