@@ -18,10 +18,34 @@ helper() {
     "$PYTHON" -P -m "scripts.cluster.$1" "${@:2}"
 }
 
-# take_stack NAME: works on this stack instead of the selected one.
-take_stack() {
-  [ -n "${1-}" ] || fail "--stack: its value is missing (try --help)" 2
-  stack=(--stack "$1")
+# take_option ARGUMENTS...: takes the first, an option that every script has; `used` words of them.
+# shellcheck disable=SC2034 # the scripts shift by it
+take_option() {
+  used=1
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --stack)
+      [ -n "${2-}" ] || fail "--stack: its value is missing (try --help)" 2
+      stack=(--stack "$2")
+      used=2
+      ;;
+    *) fail "$1: no such option (try --help)" 2 ;;
+  esac
+}
+
+# take_option_or_directory ARGUMENTS...: the same for a script that works on one directory.
+# shellcheck disable=SC2034 # the scripts shift by it
+take_option_or_directory() {
+  if [[ $1 == -* ]]; then
+    take_option "$@"
+  else
+    [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
+    directory=$1
+    used=1
+  fi
 }
 
 pulumi_() {

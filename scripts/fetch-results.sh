@@ -21,22 +21,8 @@ END
 
 directory=
 while [ $# -gt 0 ]; do
-  case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --stack)
-      take_stack "${2-}"
-      shift
-      ;;
-    -*) fail "$1: no such option (try --help)" 2 ;;
-    *)
-      [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
-      directory=$1
-      ;;
-  esac
-  shift
+  take_option_or_directory "$@"
+  shift "$used"
 done
 
 reach_cluster

@@ -21,19 +21,12 @@ END
 
 mode=()
 while [ $# -gt 0 ]; do
+  used=1
   case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --stack)
-      take_stack "${2-}"
-      shift
-      ;;
     --no-follow) mode=(--no-follow) ;;
-    *) fail "$1: no such option (try --help)" 2 ;;
+    *) take_option "$@" ;;
   esac
-  shift
+  shift "$used"
 done
 
 reach_cluster

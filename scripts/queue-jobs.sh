@@ -19,18 +19,8 @@ END
 }
 
 while [ $# -gt 0 ]; do
-  case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --stack)
-      take_stack "${2-}"
-      shift
-      ;;
-    *) fail "$1: no such option (try --help)" 2 ;;
-  esac
-  shift
+  take_option "$@"
+  shift "$used"
 done
 
 reach_cluster

@@ -25,29 +25,18 @@ END
 
 directory='' results=results run='' yes=false destroy=false
 while [ $# -gt 0 ]; do
+  used=1
   case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --stack)
-      take_stack "${2-}"
-      shift
-      ;;
     --run | --results)
       [ -n "${2-}" ] || fail "$1: its value is missing (try --help)" 2
       printf -v "${1#--}" %s "$2"
-      shift
+      used=2
       ;;
     --yes) yes=true ;;
     --destroy) destroy=true ;;
-    -*) fail "$1: no such option (try --help)" 2 ;;
-    *)
-      [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
-      directory=$1
-      ;;
+    *) take_option_or_directory "$@" ;;
   esac
-  shift
+  shift "$used"
 done
 directory=${directory:-datasets}
 

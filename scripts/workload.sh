@@ -20,22 +20,14 @@ END
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --stack)
-      take_stack "${2-}"
-      shift
-      ;;
     --)
       shift
       break
       ;;
-    -*) fail "$1: no such option (try --help)" 2 ;;
+    -*) take_option "$@" ;;
     *) break ;;
   esac
-  shift
+  shift "$used"
 done
 [ $# -gt 0 ] || fail "which command? (try --help)" 2
 

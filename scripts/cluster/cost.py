@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from scripts.cluster import trouble
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,12 +37,8 @@ def job_hours(job: Mapping[str, Any], now: dt.datetime) -> float:
     status = job.get("status", {})
     if "startTime" not in status:
         return 0.0
-    ends = [
-        condition["lastTransitionTime"]
-        for condition in status.get("conditions", [])
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
-    ]
-    end = moment(ends[0]) if ends else now
+    condition = trouble.end(job)
+    end = moment(condition["lastTransitionTime"]) if condition else now
     return max(0.0, hours(moment(status["startTime"]), end))
 
 

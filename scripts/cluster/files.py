@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.cluster import kube
 from scripts.cluster.console import Failure, Line, amount, pause, run
 from workload.errors import UsageError
+from workload.exchange import SharedFile
 from workload.share import sync
 from workload.transfer import dataset_files, sha256
 
@@ -30,16 +30,7 @@ _REFUSED = 2
 """Exit code of a command that another try can't help."""
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file on the share."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-def listed(pod: str, area: str) -> dict[str, Remote]:
+def listed(pod: str, area: str) -> dict[str, SharedFile]:
     """The files on the share by path."""
     words = kube.in_pod(pod, "share", "list", area, "--json")
     done = subprocess.run(words, capture_output=True, check=False)  # noqa: S603
@@ -49,7 +40,7 @@ def listed(pod: str, area: str) -> dict[str, Remote]:
         raise Failure("the list of the share came broken; try again") from error
     if done.returncode:
         raise Failure(f"the share can't be listed: {kube.reason(done.stderr)}", done.returncode)
-    return {file["path"]: Remote(**file) for file in files}
+    return {file["path"]: SharedFile(**file) for file in files}
 
 
 def _persistently(what: str, attempt: Callable[[], None], line: Line) -> None:
@@ -81,14 +72,14 @@ def send_all(directory: Path, pod: str) -> None:
             present += 1
             continue
         head = f"{number}/{len(files)} {name}"
-        remote = Remote(name, size, digest)
+        remote = SharedFile(name, size, digest)
         _persistently(name, partial(_send, path, remote, pod, line, head), line)
         line.stay(f"{head}  {amount(size)}")
         copied += 1
     line.stay(f"Transferred {copied} files, {present} were there")
 
 
-def _send(path: Path, remote: Remote, pod: str, line: Line, head: str) -> None:
+def _send(path: Path, remote: SharedFile, pod: str, line: Line, head: str) -> None:
     name, size = remote.path, remote.size
     promise = ("--size", str(size), "--sha256", remote.sha256)
     words = kube.in_pod(pod, "share", "receive", name, *promise)
@@ -152,7 +143,7 @@ def fetch_all(directory: Path, pod: str) -> None:
 
 
 def _fetch_ledger(
-    there: dict[str, Remote], directory: Path, pod: str, line: Line
+    there: dict[str, SharedFile], directory: Path, pod: str, line: Line
 ) -> dict[str, str]:
     """Copies the ledger; returns the hash of each checkpoint that it proves, by path."""
     if LEDGER not in there:
@@ -165,7 +156,7 @@ def _fetch_ledger(
 
 
 def _refusal(
-    name: str, there: dict[str, Remote], proven: dict[str, str], target: Path
+    name: str, there: dict[str, SharedFile], proven: dict[str, str], target: Path
 ) -> str | None:
     """Why a file is not fetched; None when it may be."""
     if name not in there:
@@ -183,7 +174,7 @@ def _is_checkpoint(name: str) -> bool:
     return PurePosixPath(name).name.startswith("model_cpt_")
 
 
-def _fetch(remote: Remote, target: Path, pod: str, line: Line) -> None:
+def _fetch(remote: SharedFile, target: Path, pod: str, line: Line) -> None:
     rest = target.with_name(f".{target.name}.{remote.sha256}.partial")
     _persistently(remote.path, partial(_receive, remote, rest, pod, line), line)
     rest.replace(target)
@@ -193,7 +184,7 @@ def _fetch(remote: Remote, target: Path, pod: str, line: Line) -> None:
     line.stay(f"{remote.path}  {amount(remote.size)}")
 
 
-def _receive(remote: Remote, rest: Path, pod: str, line: Line) -> None:
+def _receive(remote: SharedFile, rest: Path, pod: str, line: Line) -> None:
     offset = rest.stat().st_size if rest.exists() else 0
     if offset < remote.size or not rest.exists():
         words = kube.in_pod(pod, "share", "send", remote.path, "--offset", str(offset))

@@ -68,13 +68,13 @@ def of_claim(claim: Object, events: Sequence[Object] = ()) -> str | None:
 
 def of_job(job: Object, pods: Sequence[Object] = ()) -> str | None:
     """Why the Job failed; None when it did not."""
-    for condition in job.get("status", {}).get("conditions", []):
-        if condition["type"] == "Failed" and condition["status"] == "True":
-            reason, message = condition.get("reason", ""), _line(condition.get("message", ""))
-            codes = {code for pod in pods for code in _exit_codes(pod)}
-            why = "; ".join(_EXITS[code] for code in sorted(codes & _EXITS.keys()))
-            return f"Job {job['metadata']['name']} failed: {reason}: {why or message}"
-    return None
+    condition = end(job)
+    if condition is None or condition["type"] != "Failed":
+        return None
+    reason, message = condition.get("reason", ""), _line(condition.get("message", ""))
+    codes = {code for pod in pods for code in _exit_codes(pod)}
+    why = "; ".join(_EXITS[code] for code in sorted(codes & _EXITS.keys()))
+    return f"Job {job['metadata']['name']} failed: {reason}: {why or message}"
 
 
 def of_queue(queue: Object) -> Iterator[str]:
@@ -105,9 +105,16 @@ def everything(
 
 def ended(job: Object) -> str | None:
     """``Complete`` or ``Failed`` when the Job is over, else None."""
+    condition = end(job)
+    return str(condition["type"]) if condition else None
+
+
+def end(job: Object) -> Object | None:
+    """The condition that says that the Job is over."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            return str(condition["type"])
+            over: Object = condition
+            return over
     return None
 
 

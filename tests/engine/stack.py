@@ -26,6 +26,15 @@ PROJECT = "batch-aiml-tests"
 PASSPHRASE = "engine-tests"  # noqa: S105 - of a state file that lives as long as a test
 COMMAND_SECONDS = 300
 
+FIXED_NAMES = {
+    "share-filestore": f"projects/{PROJECT}/locations/us-central1-b/instances/batch-aiml-filestore",
+    "cluster-gke": f"projects/{PROJECT}/locations/us-central1/clusters/batch-aiml",
+    "images-repository": f"projects/{PROJECT}/locations/us-central1/repositories/batch-aiml",
+    "nodes-account": f"projects/{PROJECT}/serviceAccounts/batch-aiml-nodes@{PROJECT}"
+    ".iam.gserviceaccount.com",
+}
+"""Google resources that a second creation would collide with, and where they are."""
+
 EXECUTABLES = {
     "pulumi-language-python": "language_host.py",
     "pulumi-resource-kubernetes": "kubernetes_provider.py",
@@ -87,12 +96,7 @@ class StackUnderTest:
     """A stack in a directory of its own, with its own state, against fakes and an API server.
 
     The program and the stack's configuration file are those of the repository; what the commands
-    are given on top of it is ``overrides``: the project, where Google is, and ``settings``.
-
-    Attributes:
-        name: of the stack.
-        settings: configuration of the test's own, by its full keys.
-        ready: whether there is a node, so that ``up`` waits until the objects are ready.
+    are given on top of it is ``overrides``: the project, the images and where Google is.
     """
 
     directory: Path
@@ -100,8 +104,6 @@ class StackUnderTest:
     google: FakeGoogle
     cluster: ControlPlane
     name: str = "dev"
-    settings: dict[str, object] = field(default_factory=dict)
-    ready: bool = False
     faults: Path = field(init=False)
     project: Path = field(init=False)
 
@@ -124,11 +126,11 @@ class StackUnderTest:
         # The provider would wait 3 seconds for more requests to send together.
         self.run("config", "set", "--path", "gcp:batching.enableBatching", "false").ok()
 
-    def overrides(self) -> dict[str, object]:
+    def overrides(self) -> dict[str, str]:
         """What the test sets on top of the repository's configuration."""
         if self.name == "local":
-            return self.settings
-        return {"gcp:project": PROJECT, **provider_config(self.google.address), **self.settings}
+            return {}
+        return {"gcp:project": PROJECT, **provider_config(self.google.address)}
 
     def configure(self, key: str, value: object) -> None:
         """Sets a configuration value, as a user would."""
@@ -223,7 +225,7 @@ class StackUnderTest:
             "SSL_CERT_FILE": str(self.cluster.authority),
             "KUBECONFIG": str(self.cluster.kubeconfig_path),
             "ENGINE_FAULTS": str(self.faults),
-            "ENGINE_AWAIT": "ready" if self.ready else "none",
+            "ENGINE_AWAIT": "none",
             "ENGINE_IMAGES": str(self.directory / "images.jsonl"),
         }
 

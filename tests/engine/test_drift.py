@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stack import PROJECT
+from stack import FIXED_NAMES
 
 if TYPE_CHECKING:
     from apiserver import ControlPlane
     from google_api.server import FakeGoogle
     from stack import Result, StackUnderTest
 
-SHARE = f"projects/{PROJECT}/locations/us-central1-b/instances/batch-aiml-filestore"
-ACCOUNT = f"projects/{PROJECT}/serviceAccounts/batch-aiml-nodes@{PROJECT}.iam.gserviceaccount.com"
+SHARE, ACCOUNT = FIXED_NAMES["share-filestore"], FIXED_NAMES["nodes-account"]
 SERVICE = "/api/v1/namespaces/batch-aiml/services/redis"
 
 

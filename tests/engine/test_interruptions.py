@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import PROJECT
+from stack import FIXED_NAMES
 
 if TYPE_CHECKING:
     from google_api.server import FakeGoogle
     from stack import StackUnderTest
-
-ACCOUNT = f"projects/{PROJECT}/serviceAccounts/batch-aiml-nodes@{PROJECT}.iam.gserviceaccount.com"
-FIXED_NAMES = {
-    "share-filestore": f"projects/{PROJECT}/locations/us-central1-b/instances/batch-aiml-filestore",
-    "cluster-gke": f"projects/{PROJECT}/locations/us-central1/clusters/batch-aiml",
-    "images-repository": f"projects/{PROJECT}/locations/us-central1/repositories/batch-aiml",
-    "nodes-account": ACCOUNT,
-}
-"""Resources that a second creation would collide with, and where they are."""
 
 
 def _finished(stack: StackUnderTest) -> None:
@@ -67,7 +58,7 @@ def test_a_google_provider_that_dies_is_made_up_for(
     output, _ = update.communicate(timeout=120)
     assert update.returncode != 0, output
     _finished(stack)
-    assert ACCOUNT in google.objects()
+    assert FIXED_NAMES["nodes-account"] in google.objects()
 
 
 @pytest.mark.parametrize(
