@@ -334,7 +334,18 @@ def test_share_is_in_use_as_long_as_a_redis_writes_to_it(command: Command, share
         finally:
             os.kill(redis, signal.SIGCONT)
     until(lambda: not psutil.pid_exists(redis), "the server has ended")
+    # What ends the server holds the lock too, and ends after it.
+    until(lambda: _unlocked(share / ".redis/lock"), "the lock is free")
     assert command(f"queue status --share {share}")[0] == 0
+
+
+def _unlocked(path: Path) -> bool:
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def test_scores_that_cannot_be_written_name_the_file(
