@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 from apiserver import ControlPlane
 from google_api.server import FakeGoogle
-from stack import StackUnderTest
+from stack import PLUGINS, StackUnderTest
 from toolchain.build import ensure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -19,6 +22,24 @@ if TYPE_CHECKING:
 def binaries() -> Path:
     """Directory of the tools; a missing one is a failure, never a skip."""
     return ensure()
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
+    """Command that starts Python programs as forks of one that has imported their packages."""
+    with tempfile.TemporaryDirectory(prefix="fork-") as directory:  # a socket's path is short
+        path = f"{directory}/socket"
+        server = subprocess.Popen(
+            [sys.executable, "-u", str(PLUGINS / "fork_server.py"), path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with server:
+            assert server.stdout is not None
+            assert server.stdout.readline(), "the fork server ended at once"
+            yield sys.executable, "-I", "-S", str(PLUGINS / "fork_client.py"), path
+            assert server.stdin is not None
+            server.stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +68,12 @@ def stack(
     binaries: Path,
     google: FakeGoogle,
     control_plane: ControlPlane,
+    python: Sequence[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> StackUnderTest:
     """The dev stack, initialised and configured, with nothing created yet."""
-    return StackUnderTest(tmp_path_factory.mktemp("stack"), binaries, google, control_plane)
+    directory = tmp_path_factory.mktemp("stack")
+    return StackUnderTest(directory, binaries, google, control_plane, "dev", python)
 
 
 @pytest.fixture(scope="module")

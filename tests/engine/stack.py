@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -17,6 +18,8 @@ from apiserver import TOKEN
 from google_api import provider_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from apiserver import ControlPlane
     from google_api.server import FakeGoogle
 
@@ -104,6 +107,7 @@ class StackUnderTest:
     google: FakeGoogle
     cluster: ControlPlane
     name: str = "dev"
+    python: Sequence[str] = (sys.executable, "-u")
     faults: Path = field(init=False)
     project: Path = field(init=False)
 
@@ -121,21 +125,26 @@ class StackUnderTest:
         self.environment = self._environment()
         (self.directory / "state").mkdir()
         self.run("stack", "init", self.name).ok()
-        for key, value in self.overrides().items():
-            self.configure(key, value)
-        # The provider would wait 3 seconds for more requests to send together.
-        self.run("config", "set", "--path", "gcp:batching.enableBatching", "false").ok()
+        self.configure(self.overrides())
 
-    def overrides(self) -> dict[str, str]:
+    def overrides(self) -> dict[str, object]:
         """What the test sets on top of the repository's configuration."""
         if self.name == "local":
             return {}
-        return {"gcp:project": PROJECT, **provider_config(self.google.address)}
+        return {
+            "gcp:project": PROJECT,
+            # The provider would wait 3 seconds for more requests to send together.
+            "gcp:batching": '{"enableBatching": false}',
+            **provider_config(self.google.address),
+        }
 
-    def configure(self, key: str, value: object) -> None:
-        """Sets a configuration value, as a user would."""
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        self.run("config", "set", key, "--", text).ok()
+    def configure(self, values: Mapping[str, object]) -> None:
+        """Sets configuration values, as a user would."""
+        if not values:
+            return
+        settings = [f"{key}={_text(value)}" for key, value in values.items()]
+        given = [part for setting in settings for part in ("--plaintext", setting)]
+        self.run("config", "set-all", *given).ok()
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Runs ``pulumi ARGUMENTS`` in the project's directory."""
@@ -226,6 +235,7 @@ class StackUnderTest:
             "KUBECONFIG": str(self.cluster.kubeconfig_path),
             "ENGINE_FAULTS": str(self.faults),
             "ENGINE_AWAIT": "none",
+            "ENGINE_PYTHON": shlex.join(self.python),
             "ENGINE_IMAGES": str(self.directory / "images.jsonl"),
         }
 
@@ -234,13 +244,17 @@ def write_executables(directory: Path) -> None:
     """Writes the executables that the engine and the kubeconfig look for on PATH."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, module in EXECUTABLES.items():
-        _script(directory / name, f'exec "{sys.executable}" -u "{PLUGINS / module}" "$@"')
+        _script(directory / name, f'exec $ENGINE_PYTHON "{PLUGINS / module}" "$@"')
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "kind": "ExecCredential",
         "status": {"token": TOKEN},
     }
     _script(directory / "gke-gcloud-auth-plugin", f"echo '{json.dumps(credential)}'")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _script(path: Path, command: str) -> None:

@@ -19,7 +19,7 @@ FILESTORE = "gcp:filestore/instance:Instance"
 @pytest.fixture(scope="module")
 def deployed(stack: StackUnderTest) -> StackUnderTest:
     """The dev stack with a share that is larger than the smallest."""
-    stack.configure("batch-aiml:filestore_capacity_gib", 1100)
+    stack.configure({"filestore_capacity_gib": 1100})
     stack.up("--skip-preview").ok()
     return stack
 
@@ -28,8 +28,7 @@ def deployed(stack: StackUnderTest) -> StackUnderTest:
 def _configured(stack: StackUnderTest, **values: object) -> Iterator[None]:
     before = (stack.project / f"Pulumi.{stack.name}.yaml").read_text()
     try:
-        for key, value in values.items():
-            stack.configure(f"batch-aiml:{key}", value)
+        stack.configure(values)
         yield
     finally:
         (stack.project / f"Pulumi.{stack.name}.yaml").write_text(before)
@@ -132,7 +131,7 @@ def test_another_digest_replaces_the_job_alone(deployed: StackUnderTest) -> None
     with _configured(deployed, image=f"registry.example/workload@sha256:{'a' * 64}"):
         deployed.up("--skip-preview").ok()
         before = deployed.output("job_name")
-        deployed.configure("batch-aiml:image", f"registry.example/workload@sha256:{'b' * 64}")
+        deployed.configure({"image": f"registry.example/workload@sha256:{'b' * 64}"})
         assert _changed(deployed.plan()) == {
             ("replace", "training-job"),
             ("update", "command-template"),

@@ -41,7 +41,7 @@ def test_an_interrupted_up_is_finished_by_the_next(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_kubernetes_provider_that_dies_is_made_up_for(stack: StackUnderTest, moment: str) -> None:
-    stack.configure("batch-aiml:run", f"died-{moment}")
+    stack.configure({"run": f"died-{moment}"})
     stack.inject({"operation": "create", "urn": "::training-job$", "crash": moment})
     assert stack.up("--skip-preview").code != 0
     _finished(stack)
@@ -51,7 +51,7 @@ def test_a_kubernetes_provider_that_dies_is_made_up_for(stack: StackUnderTest, m
 def test_a_google_provider_that_dies_is_made_up_for(
     stack: StackUnderTest, google: FakeGoogle
 ) -> None:
-    stack.configure("batch-aiml:filestore_capacity_gib", 1500)
+    stack.configure({"filestore_capacity_gib": 1500})
     update = stack.start("up", "--yes", "--skip-preview")
     with google.waiting_for("PATCH", "/file/v1/.*/instances/.*"):
         _kill("pulumi-resource-gcp", stack.directory)

@@ -17,11 +17,11 @@ def test_the_dev_stack_passes_in_its_first_preview(stack: StackUnderTest) -> Non
 def test_an_unprotected_share_of_production_is_refused_in_the_preview(
     stack: StackUnderTest,
 ) -> None:
-    stack.configure("batch-aiml:production", True)
+    stack.configure({"production": True})
     result = stack.preview("--policy-pack", "policy")
     assert result.code != 0
     assert "share-filestore: production without protect" in result.output
-    stack.configure("batch-aiml:protect", True)
+    stack.configure({"protect": True})
     stack.preview("--policy-pack", "policy").ok()
 
 

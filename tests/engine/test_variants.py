@@ -8,6 +8,7 @@ import pytest
 from stack import StackUnderTest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from apiserver import ControlPlane
@@ -25,13 +26,14 @@ def _up_and_settled(stack: StackUnderTest) -> None:
 def test_a_standard_cluster_in_a_new_network_with_managed_redis(
     stack: StackUnderTest, google: FakeGoogle
 ) -> None:
-    for key, value in {
-        "cluster": "standard",
-        "network": "new",
-        "redis_mode": "memorystore",
-        "filestore_reserved_ip_range": "10.90.0.0/29",
-    }.items():
-        stack.configure(f"batch-aiml:{key}", value)
+    stack.configure(
+        {
+            "cluster": "standard",
+            "network": "new",
+            "redis_mode": "memorystore",
+            "filestore_reserved_ip_range": "10.90.0.0/29",
+        }
+    )
     _up_and_settled(stack)
     kinds = [name.split("/")[-2] for name in google.objects() if not name.endswith("iamPolicy")]
     assert sorted(kinds) == [
@@ -55,17 +57,21 @@ def test_a_standard_cluster_in_a_new_network_with_managed_redis(
 
 @pytest.fixture
 def local(
-    binaries: Path, google: FakeGoogle, control_plane: ControlPlane, tmp_path: Path
+    binaries: Path,
+    google: FakeGoogle,
+    control_plane: ControlPlane,
+    python: Sequence[str],
+    tmp_path: Path,
 ) -> StackUnderTest:
     """The local stack on the cluster of a kubeconfig."""
-    return StackUnderTest(tmp_path, binaries, google, control_plane, name="local")
+    return StackUnderTest(tmp_path, binaries, google, control_plane, "local", python)
 
 
 def test_the_local_stack_needs_a_kubeconfig_and_nothing_else(
     local: StackUnderTest, google: FakeGoogle, control_plane: ControlPlane
 ) -> None:
     before = google.objects()
-    local.configure("batch-aiml:parallelism", 3)
+    local.configure({"parallelism": 3})
     _up_and_settled(local)
     volume = control_plane.request("GET", "/api/v1/persistentvolumes/fileserver").json()
     assert volume["spec"]["hostPath"]["path"] == "/srv/batch-aiml"

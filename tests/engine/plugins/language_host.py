@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def Run(self, request: Any, _context: Any) -> Any:
         encoded = base64.b64encode(request.SerializeToString()).decode()
         program = subprocess.run(
-            [sys.executable, "-u", str(PROGRAM), sys.argv[-1]],  # the engine's address
+            [*shlex.split(os.environ["ENGINE_PYTHON"]), str(PROGRAM), sys.argv[-1]],  # the engine's address
             input=encoded,
             text=True,
             check=False,
