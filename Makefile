@@ -28,7 +28,7 @@ test: $(READY)
 
 engine: $(READY)
 	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
-	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 4 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 8 $(PYTEST_ARGS)
 
 rehearse: $(READY)
 	$(BIN)/python tests/rehearsal/run.py $(PYTEST_ARGS)

@@ -58,8 +58,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def Run(self, request: Any, _context: Any) -> Any:
         encoded = base64.b64encode(request.SerializeToString()).decode()
+        engine = sys.argv[-1]
         program = subprocess.run(
-            [*shlex.split(os.environ["ENGINE_PYTHON"]), str(PROGRAM), sys.argv[-1]],  # the engine's address
+            [*shlex.split(os.environ["ENGINE_PYTHON"]), str(PROGRAM), engine],
             input=encoded,
             text=True,
             check=False,
