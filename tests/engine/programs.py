@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 20
 
+WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Ends a program with the process that started it, also when that is killed (util-linux)."""
+
 
 class ProgramError(RuntimeError):
     """A program ended by itself; the message names its log."""
@@ -33,7 +36,7 @@ class Programs:
         self.logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                command,
+                [*WITH_ITS_PARENT, *command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
