@@ -419,7 +419,7 @@ def test_the_journey_goes_from_the_price_to_the_report(
     assert done.returncode == 1
     assert "3 datasets wait: give it another run" in done.stderr
     verbs = [call[2] for call in cluster.calls("pulumi-calls")]
-    assert verbs[:3] == ["config", "preview", "up"]
+    assert verbs[:2] == ["config", "preview"]
     assert "destroy" not in verbs
     for day in DAYS:
         Queue(client).skip(day, "for the test")
@@ -430,6 +430,18 @@ def test_the_journey_goes_from_the_price_to_the_report(
     assert "Report: results/report.html" in done.stdout
     assert fetched(cluster) == results
     assert cluster.calls("pulumi-calls")[-1][2:] == ["destroy", "--yes"]
+
+
+@pytest.mark.parametrize(("arguments", "early"), [([], 0), (["--run", "2"], 2)])
+def test_a_later_run_of_the_job_starts_when_its_datasets_are_queued(
+    cluster: Cluster, data: Path, arguments: list[str], early: int
+) -> None:
+    cluster.job = [job(conditions=COMPLETE)]
+    cluster.run("train", "--yes", *arguments, data)
+    calls = [call[2:5] for call in cluster.calls("pulumi-calls")]
+    before = calls[: next(n for n, call in enumerate(calls) if call[0] == "up")]
+    # Each script that works in the cluster asks for the outputs once.
+    assert before.count(["stack", "output", "--json"]) == early
 
 
 def test_a_failed_job_is_explained_its_results_fetched_and_nothing_destroyed(
