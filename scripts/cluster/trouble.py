@@ -90,7 +90,7 @@ def of_queue(queue: Object) -> Iterator[str]:
 
 
 def everything(
-    job: Object, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
+    job: Object | None, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
 ) -> list[str]:
     """All that is wrong; what follows from a claim is left out."""
     lines = [line for claim in claims if (line := of_claim(claim, events))]
@@ -99,8 +99,20 @@ def everything(
         line = of_pod(pod, events)
         if line and not (wrong and "unbound" in line):
             lines.append(line)
+    if job is None:
+        return [*lines, "the Job is not there: the last update did not end well; run pulumi up"]
     failed = of_job(job, pods)
     return [*lines, failed] if failed else lines
+
+
+def keeps_commands_out(
+    pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
+) -> bool:
+    """Whether a pod of a command could not start either: it has the workers' image and share."""
+    if any(of_claim(claim, events) for claim in claims):
+        return True
+    wrong = [of_pod(pod, events) or "" for pod in pods]
+    return any("can't be pulled" in line or "can't mount" in line for line in wrong)
 
 
 def ended(job: Object) -> str | None:
