@@ -1,8 +1,8 @@
 # make run    the main job, on this machine        make test   the tests
 # make lint   style, types, import contract        make bench  side-by-side measurements
 # make engine   the stack on the real Pulumi engine, without a cloud (builds its tools once)
-# make rehearse a real Kubernetes node on this machine, as root (builds tools and images once);
-#               with KEEP=1 it stays up after the tests until Ctrl-C
+# make rehearse the stack on a real Kubernetes node of this machine, as root (builds tools and images
+#               once); KEEP=1 keeps the node up until Ctrl-C, REHEARSAL_WRITE=1 the measured times
 # make preview  what `pulumi up` of the dev stack would create, without a cloud
 #
 # Everything is installed into .venv; nothing outside this directory is touched.

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from benchmarks.machine import Machine
 
 
-SECTIONS = ("queue", "pipeline", "workers", "memory")
+REHEARSED = "rehearsal"
+"""Measured by ``make rehearse``, all others by ``python -m benchmarks``."""
+
+SECTIONS = ("queue", "pipeline", "workers", "memory", REHEARSED)
 """In the order they are measured and shown."""
 
 

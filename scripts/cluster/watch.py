@@ -1,4 +1,4 @@
-"""The state of a run: ``cluster NAMESPACE``, ``status POD`` and ``follow POD``; the Job is BATCH_JOB."""
+"""The state of a run, the Job BATCH_JOB: ``cluster NAMESPACE``, ``status POD``, ``follow POD``."""
 
 from __future__ import annotations
 
