@@ -55,16 +55,15 @@ class Datasets:
 
     def first(self, days: int, where: Path) -> Path:
         """A directory with the first days, and the testing day, as links."""
-        for part, names in (("training", self.names()[:days]), ("testing", [])):
+        for part, names in (("training", self.names()[:days]), ("testing", self.names("testing"))):
             (where / part).mkdir(parents=True)
-            for path in (self.directory / part).iterdir():
-                if part == "testing" or path.name in names:
-                    os.link(path, where / part / path.name)
+            for name in names:
+                os.link(self.directory / part / name, where / part / name)
         return where
 
-    def names(self) -> list[str]:
-        """File names of the training days, in order."""
-        return sorted(path.name for path in (self.directory / "training").iterdir())
+    def names(self, part: str = "training") -> list[str]:
+        """File names of the training days, in order, or of the testing day."""
+        return sorted(path.name for path in (self.directory / part).iterdir())
 
     def learned(self, days: int) -> dict[str, str]:
         """Checkpoint to SHA-256, of a quiet local run, after so many days.

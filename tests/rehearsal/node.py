@@ -201,7 +201,7 @@ class Node:
 
     def until_lost(self) -> None:
         """Returns when the cluster has noticed that the node's kubelet is silent."""
-        until("the node is lost", lambda: not self.ready(), 6 * LOST_SECONDS)
+        until("the node is lost", lambda: not self.ready())
 
     def ready(self) -> bool:
         """Whether the node's status says so, and no taint keeps pods away."""

@@ -154,6 +154,10 @@ class Rehearsal:
             lines.append(self.pods.logs(name)[-1500:])
         return "\n".join(lines)
 
+    def until_trained(self, days: int) -> None:
+        """Returns when the share has so many checkpoints."""
+        until(f"{days} days are learned", lambda: self.trained() >= days, 180, self.story)
+
     def trained(self) -> int:
         """How many checkpoints the share has."""
         return len(list((self.share / "output").glob("model_cpt_*.pkl")))

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from learned import Datasets
     from rehearsed import Rehearsal
 
-STEP = 12
-"""How many days are learned between two blows."""
+PORTION = 12
+"""How many days are learned between two blows at most: no more of them are on the share by then.
+
+All are queued from the start, and a worker that comes to one that is not there waits for it, as for
+any file that NFS shows late. So every blow strikes while there is work, however fast the machine.
+"""
 
 SPOT_GRACE = 15
 """Seconds between the notice and the end of a Spot machine, in practice."""
@@ -101,21 +105,26 @@ class Storm:
 
 @pytest.fixture(scope="module")
 def storm(dev: Rehearsal, datasets: Datasets, tell: Callable[[str], None]) -> Storm:
-    """All days that are not learned yet, and a blow after every few."""
+    """All days that are not learned yet, a portion at a time, and a blow at each."""
     storm = Storm()
-    _put_on_the_share(dev, datasets)
-    dev.stack.script("queue-jobs.sh").ok()
-    settings = {"parallelism": 2, "worker_cpu": "750m", "worker_memory": "1Gi"}
     before = dev.trained()
+    left = [f"training/{name}" for name in datasets.names()[before:]]
+    _put_on_the_share(dev, datasets, [f"testing/{name}" for name in datasets.names("testing")])
+    queued = [f"datasets/{name}" for name in left]
+    dev.stack.script("workload.sh", "queue", "push", *queued).ok()
+    settings = {"parallelism": 2, "worker_cpu": "750m", "worker_memory": "1Gi"}
     dev.bring_up(storm.run, run="storm", **settings)
     with storm.run.timed("from there to the end of the Job"):
         for number, blow in enumerate(BLOWS):
-            goal = before + 1 + number * STEP
-            until(f"{goal} days", lambda g=goal: _learned(dev, storm) >= g, 180, dev.story)  # type: ignore[misc]
+            _put_on_the_share(dev, datasets, left[: PORTION * (number + 1)])
+            dev.until_trained(before + PORTION * number + 1)
             storm.struck.append(dev.trained())
+            storm.pods |= _workers(dev)
             blow(dev)
             tell(f"{storm.struck[-1]:4} days learned: {blow.__name__.replace('_', ' ')}")
+        _put_on_the_share(dev, datasets, left)
         storm.run.ended = dev.until_job_ends()
+    storm.pods |= _workers(dev)
     tell("\n".join(f"{seconds:6.1f} s  {what}" for what, seconds in storm.run.seconds.items()))
     status = dev.stack.script("workload.sh", "queue", "status", "--json").ok().output
     storm.queue = json.loads(status[status.index("{") :])
@@ -153,21 +162,21 @@ def test_every_dataset_is_committed_once_and_in_order(
     assert (storm.queue["waiting"], storm.queue["processing"], storm.queue["dead"]) == (0, [], [])
 
 
-def _learned(dev: Rehearsal, storm: Storm) -> int:
-    """How many days are learned; notes on the way which workers there are."""
-    storm.pods |= {pod["metadata"]["name"] for pod in dev.pods.all(WORKERS)}
-    return dev.trained()
+def _workers(dev: Rehearsal) -> set[str]:
+    """Names of the workers that there are, ended ones too."""
+    return {pod["metadata"]["name"] for pod in dev.pods.all(WORKERS)}
 
 
-def _put_on_the_share(dev: Rehearsal, datasets: Datasets) -> None:
-    """Copies the datasets as whoever mounts the share elsewhere may do."""
-    for part in ("training", "testing"):
-        target = dev.share / "datasets" / part
-        target.mkdir(parents=True, exist_ok=True)
-        for path in (datasets.directory / part).iterdir():
-            if not (target / path.name).exists():
-                shutil.copy(path, target)
-                os.chown(target / path.name, WORKER_USER, WORKER_USER)
+def _put_on_the_share(dev: Rehearsal, datasets: Datasets, names: list[str]) -> None:
+    """Makes datasets appear, each at once, as whoever mounts the share elsewhere may do."""
+    for name in names:
+        path = dev.share / "datasets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            arriving = path.with_name(f".{path.name}")
+            shutil.copy(datasets.directory / name, arriving)
+            os.chown(arriving, WORKER_USER, WORKER_USER)
+            arriving.rename(path)
 
 
 def _redis(dev: Rehearsal) -> str:
