@@ -108,9 +108,22 @@ def everything(
 def keeps_commands_out(
     pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
 ) -> bool:
-    """Whether a pod of a command could not start either: it has the workers' image and share."""
-    if any(of_claim(claim, events) for claim in claims):
-        return True
+    """Whether a pod of a command could not start either, or not reach Redis.
+
+    Args:
+        pods: the Job's and Redis's; every claim counts when there are none yet.
+        claims: all of the namespace.
+        events: likewise.
+    """
+    used = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for pod in pods
+        for volume in pod.get("spec", {}).get("volumes", [])
+        if "persistentVolumeClaim" in volume
+    }
+    for claim in claims:
+        if (not used or claim["metadata"]["name"] in used) and of_claim(claim, events):
+            return True
     wrong = [of_pod(pod, events) or "" for pod in pods]
     return any("can't be pulled" in line or "can't mount" in line for line in wrong)
 

@@ -230,6 +230,16 @@ def test_the_local_share_is_a_directory_of_the_node_or_a_storage_class() -> None
     assert "volumeName" not in claim
 
 
+@pytest.mark.parametrize("settings", [{}, {"share_storage_class": "nfs-client"}])
+def test_a_claim_says_nothing_of_what_the_cluster_fills_in(settings: dict[str, str]) -> None:
+    declared = declare("local", **settings)
+    claims = declared.all("PersistentVolumeClaim")
+    assert len(claims) == 2
+    for claim in claims:
+        # Where a null was sent, a refresh finds a value, and the claim is replaced with its data.
+        assert None not in claim.raw["spec"].values()
+
+
 def test_the_local_stack_declares_nothing_on_google_cloud() -> None:
     declared = _declared("local")
     assert not [r for r in declared.resources if r.type.startswith("gcp:")]

@@ -125,6 +125,15 @@ def test_what_follows_from_a_claim_is_not_told_twice() -> None:
     assert len(trouble.everything(job(), [waiting], [], [])) == 1
 
 
+def test_a_claim_that_no_pod_of_the_stack_uses_keeps_no_command_out() -> None:
+    claims = [{"metadata": {"name": name}, "status": {"phase": "Pending"}} for name in ("a", "b")]
+    worker = pod(phase="Running")
+    worker["spec"] = {"volumes": [{"name": "s", "persistentVolumeClaim": {"claimName": "a"}}]}
+    assert trouble.keeps_commands_out([worker], claims, [])
+    assert not trouble.keeps_commands_out([worker], claims[1:], [])
+    assert trouble.keeps_commands_out([], claims[1:], [])
+
+
 def test_a_missing_job_is_told_with_what_to_do() -> None:
     [line] = trouble.everything(None, [], [], [])
     assert line.endswith("run pulumi up")
