@@ -88,7 +88,9 @@ class Rehearsal:
         changed = {k: v for k, v in now.items() if str(v) != str(before.get(k))}
         addresses = [key for key in changed if key.endswith("Endpoint")]
         lines = [f"{key}: {changed[key]}" for key in sorted(changed.keys() - addresses)]
-        return [*lines, f"{len(addresses)} addresses of Google's API: {self.stack.google.address}"]
+        if addresses:
+            lines.append(f"{len(addresses)} addresses of Google's API: {self.stack.google.address}")
+        return lines
 
     def bring_up(self, told: Run, /, **settings: object) -> None:
         """``pulumi up`` with the settings."""

@@ -6,13 +6,23 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from rehearsed import WORKERS, Run
+from rehearsed import NAMESPACE, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:
     from rehearsed import Rehearsal
     from stack import Result
 
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "more-data", "namespace": NAMESPACE},
+    "spec": {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "missing",
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
 MISSING_IMAGE = f"localhost/batch-aiml/missing@sha256:{'0' * 64}"
 REFUSED = "datasets/training/2100-01-01.parquet"
 WORKER_USER = 10001
@@ -34,7 +44,8 @@ def missing_image(dev: Rehearsal) -> Result:
 
 @pytest.fixture(scope="module")
 def refused(dev: Rehearsal, missing_image: Result) -> Result:
-    """``status.sh`` after a run that had nothing but that dataset."""
+    """``status.sh`` after a run that had nothing but that dataset, beside a claim of no use."""
+    dev.node.apply(CLAIM)
     dev.bring_up(Run(), run="refused", image=dev.node.images.workload.reference)
     assert dev.until_job_ends() == "Failed"
     return dev.stack.script("status.sh")
@@ -49,10 +60,16 @@ def test_an_image_that_can_not_be_pulled_is_named(missing_image: Result) -> None
 
 def test_a_dataset_that_is_refused_is_named_with_the_reason(refused: Result) -> None:
     assert refused.code == WRONG, refused.output
-    job, dataset = _wrong(refused)
+    _, job, dataset = _wrong(refused)
     assert job.startswith("Job workload-refused-")
     assert job.endswith("failed: PodFailurePolicy: datasets were left out, or the chain halted")
     assert dataset.startswith(f"{REFUSED} was refused: ")
+
+
+def test_a_claim_that_can_not_be_bound_is_named_with_the_reason(refused: Result) -> None:
+    claim = _wrong(refused)[0]
+    assert claim.startswith("claim more-data can't be bound: ")
+    assert '"missing" not found' in claim
 
 
 def test_the_jobs_own_state_says_that_no_other_try_would_help(
