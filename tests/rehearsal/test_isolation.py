@@ -111,8 +111,10 @@ def test_a_pod_that_is_no_worker_reaches_redis_only_where_no_policy_is_enforced(
     if _policies_are_enforced(dev):
         assert not stranger
     else:
-        tell("NetworkPolicy is NOT enforced on this node: that it keeps strangers off Redis is")
-        tell("not shown here. Its password is what keeps them off.")
+        tell(
+            "NetworkPolicy is NOT enforced on this node: that it keeps strangers off Redis is not\n"
+            "shown here. Only the password keeps them off."
+        )
         assert stranger, "the canary is reached and Redis is not: this test asks the wrong way"
 
 
