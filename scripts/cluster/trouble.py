@@ -95,14 +95,23 @@ def everything(
     """All that is wrong; what follows from a claim is left out."""
     lines = [line for claim in claims if (line := of_claim(claim, events))]
     wrong = bool(lines)
-    for pod in pods:
-        line = of_pod(pod, events)
-        if line and not (wrong and "unbound" in line):
-            lines.append(line)
+    lines += [line for line in _of_pods(pods, events) if not (wrong and "unbound" in line)]
     if job is None:
         return [*lines, "the Job is not there: the last update did not end well; run pulumi up"]
     failed = of_job(job, pods)
     return [*lines, failed] if failed else lines
+
+
+def _of_pods(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[str]:
+    """A line for all pods that the same is wrong with; the details of the first are told."""
+    alike: dict[str, list[str]] = {}
+    for pod in pods:
+        if line := of_pod(pod, events):
+            what = line.replace(pod["metadata"]["name"], "", 1).partition(" (")[0]
+            alike.setdefault(what, []).append(line)
+    for first, *others in alike.values():
+        more = f" (and {len(others)} more like this)" if others else ""
+        yield f"{first}{more}"
 
 
 def keeps_commands_out(

@@ -26,6 +26,7 @@ CLAIM = {
 MISSING_IMAGE = f"localhost/batch-aiml/missing@sha256:{'0' * 64}"
 REFUSED = "datasets/training/2100-01-01.parquet"
 WORKER_USER = 10001
+PARALLELISM = 2
 WRONG = 3
 
 
@@ -37,8 +38,8 @@ def missing_image(dev: Rehearsal) -> Result:
     path.write_text("no parquet file")
     os.chown(path, WORKER_USER, WORKER_USER)
     dev.stack.script("queue-jobs.sh").ok()
-    dev.bring_up(Run(), run="missing-image", image=MISSING_IMAGE)
-    until("a pull has failed", lambda: _waiting_for(dev, "ErrImagePull", "ImagePullBackOff"))
+    dev.bring_up(Run(), run="missing-image", image=MISSING_IMAGE, parallelism=PARALLELISM)
+    until("all pulls have failed", lambda: _failed_pulls(dev) == PARALLELISM)
     return dev.stack.script("status.sh")
 
 
@@ -56,6 +57,7 @@ def test_an_image_that_can_not_be_pulled_is_named(missing_image: Result) -> None
     [line] = _wrong(missing_image)
     assert line.startswith("pod workload-missing-image-")
     assert f"image {MISSING_IMAGE} can't be pulled (" in line
+    assert line.endswith("(and 1 more like this)")
 
 
 def test_a_dataset_that_is_refused_is_named_with_the_reason(refused: Result) -> None:
@@ -80,14 +82,14 @@ def test_the_jobs_own_state_says_that_no_other_try_would_help(
     assert "exit code 3" in condition["message"]
 
 
-def _waiting_for(dev: Rehearsal, *reasons: str) -> bool:
-    """Whether a worker's container waits for one of the reasons."""
+def _failed_pulls(dev: Rehearsal) -> int:
+    """How many workers wait for an image that could not be pulled."""
     states = [
         container["state"].get("waiting", {}).get("reason")
         for pod in dev.pods.all(WORKERS)
         for container in pod["status"].get("containerStatuses", [])
     ]
-    return any(state in reasons for state in states)
+    return sum(state in ("ErrImagePull", "ImagePullBackOff") for state in states)
 
 
 def _wrong(status: Result) -> list[str]:

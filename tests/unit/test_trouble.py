@@ -150,6 +150,16 @@ def test_a_pod_whose_claim_can_not_be_bound_is_not_taken_for_one_that_needs_a_ma
         pods.await_running("w-1")
 
 
+def test_what_is_wrong_with_many_pods_is_told_once() -> None:
+    pulls = [{"reason": r, "message": r} for r in ("ErrImagePull", "ImagePullBackOff")]
+    many = [pod(f"w-{n}", **container(waiting=pulls[n % 2])) for n in range(4)]
+    lines = trouble.everything(job(), [*many, pod("w-9", **UNSCHEDULABLE)], [], [])
+    assert lines == [
+        "pod w-0: image w@1 can't be pulled (ErrImagePull) (and 3 more like this)",
+        "pod w-9 can't be scheduled: 0/3 ok",
+    ]
+
+
 def test_the_cost_is_idle_hours_and_the_jobs_hours_at_their_rates() -> None:
     since = NOW - dt.timedelta(hours=10)
     assert cost.so_far(RATES, since, 4.0, NOW).startswith("about 6.00 USD since 2026-01-02 14:00")
