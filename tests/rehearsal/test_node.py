@@ -52,7 +52,8 @@ def pods(node: Node) -> Iterator[Pods]:
     yield node.pods(NAMESPACE)
     node.api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}").raise_for_status()
     for volume in node.names("persistentvolumes"):
-        node.api.request("DELETE", f"/api/v1/persistentvolumes/{volume}")
+        if not volume.startswith("pvc-"):  # those go with their claims, and their disks with them
+            node.api.request("DELETE", f"/api/v1/persistentvolumes/{volume}")
     until("no volume is left", lambda: not node.names("persistentvolumes"))
 
 
