@@ -35,7 +35,6 @@ def section(run: Run, share: Path) -> Section:
     ended = run.began["the Job ends"] + run.seconds["the Job ends"]
     seconds = {
         "`pulumi up`": run.seconds["pulumi up"],
-        "a worker waits": run.seconds["a worker waits for the first dataset"],
         f"`transfer-datasets.sh`, {len(files)} files, {size:.1f} MB": run.seconds[
             "scripts/transfer-datasets.sh"
         ],

@@ -53,8 +53,7 @@ def journey(
     first, both = (datasets.tutorial + days for days in SIMULATED)
     journey = Journey((first, both), (dev.first, Run()), tmp_path_factory.mktemp("results"))
     [journey.redis] = dev.pods.all(REDIS)
-    with dev.first.timed("a worker waits for the first dataset"):
-        journey.waiting = until("a worker waits", lambda: _waiting(dev), 120, dev.story)
+    journey.waiting = until("a worker waits", lambda: _waiting(dev), story=dev.story)
     for run, days in zip(journey.runs, journey.days, strict=True):
         directory = tmp_path_factory.mktemp("days")
         dev.hand_over(run, datasets.first(days, directory / "datasets"))

@@ -230,10 +230,9 @@ def test_the_local_share_is_a_directory_of_the_node_or_a_storage_class() -> None
     assert "volumeName" not in claim
 
 
-@pytest.mark.parametrize("settings", [{}, {"share_storage_class": "nfs-client"}])
-def test_a_claim_says_nothing_of_what_the_cluster_fills_in(settings: dict[str, str]) -> None:
-    declared = declare("local", **settings)
-    claims = declared.all("PersistentVolumeClaim")
+@pytest.mark.parametrize("storage_class", ["", "nfs-client"])
+def test_a_claim_says_nothing_of_what_the_cluster_fills_in(storage_class: str) -> None:
+    claims = declare("local", share_storage_class=storage_class).all("PersistentVolumeClaim")
     assert len(claims) == 2
     for claim in claims:
         # Where a null was sent, a refresh finds a value, and the claim is replaced with its data.
