@@ -38,7 +38,8 @@ def missing_image(dev: Rehearsal) -> Result:
     path.write_text("no parquet file")
     os.chown(path, WORKER_USER, WORKER_USER)
     dev.stack.script("queue-jobs.sh").ok()
-    dev.bring_up(Run(), run="missing-image", image=MISSING_IMAGE, parallelism=PARALLELISM)
+    small = {"parallelism": PARALLELISM, "worker_cpu": "500m", "worker_memory": "1Gi"}
+    dev.bring_up(Run(), run="missing-image", image=MISSING_IMAGE, **small)
     until("all pulls have failed", lambda: _failed_pulls(dev) == PARALLELISM)
     return dev.stack.script("status.sh")
 
