@@ -23,7 +23,8 @@ CONSTANTS
     Skips,      \*   the operator skips an item,
     Copies,     \*   somebody pushes an item once more with plain RPUSH,
     Lates,      \*   a lease expires though its holder lives,
-    Unanswered  \*   the reply to a commit is lost
+    Unanswered, \*   the reply to a commit is lost
+    PushAgain   \* whether items are pushed again after Redis lost them
 
 VARIABLES
     redis,      \* all keys
@@ -38,12 +39,14 @@ VARIABLES
     left,       \* what may still go wrong
     serial,     \* number of claims ever granted, whatever Redis forgot
     breach,     \* history: an effect of a worker that was not the holder
+    overtook,   \* history: a commit while an earlier item was unfinished
+    pushed,     \* history: items ever pushed
     written,    \* history: item -> checkpoints ever committed for it
     skipped     \* history: items ever skipped
 
 vars == <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, breach,
-          written, skipped>>
-history == <<breach, written, skipped>>
+          overtook, pushed, written, skipped>>
+history == <<breach, overtook, pushed, written, skipped>>
 Symmetry == Permutations(Workers)
 
 Items == 1..N
@@ -76,6 +79,8 @@ Init ==
                skips |-> Skips, copies |-> Copies, lates |-> Lates, unanswered |-> Unanswered]
     /\ serial = 0
     /\ breach = FALSE
+    /\ overtook = FALSE
+    /\ pushed = {}
     /\ written = [i \in Items |-> {}]
     /\ skipped = {}
 
@@ -161,9 +166,13 @@ Breaks(e) == redis.claim[e.item].ser # e.ser
 (* Pushing. *)
 
 Push(i) ==
-    /\ ~Known(redis, i) /\ \A j \in Items : j < i => Known(redis, j)
+    /\ ~Known(redis, i) /\ \A j \in Items : j < i =>
+           Known(redis, j) \/ (~PushAgain /\ j \in pushed)
+    /\ i \notin pushed \/ PushAgain
     /\ redis' = [redis EXCEPT !.waiting = Append(@, i)]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ pushed' = pushed \cup {i}
+    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, breach,
+                   overtook, written, skipped>>
 
 PushCopy(i) ==
     /\ left.copies > 0 /\ Known(redis, i)
@@ -176,7 +185,8 @@ Skip(i) ==
     /\ redis' = [Finished(redis, i, SKIPPED) EXCEPT !.waiting = Without(@, i)]
     /\ left' = [left EXCEPT !.skips = @ - 1]
     /\ skipped' = skipped \cup {i}
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial, breach, written>>
+    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial, breach, overtook,
+                   pushed, written>>
 
 ----------------------------------------------------------------------------
 (* The worker. *)
@@ -244,7 +254,8 @@ Committed(w) ==
                         Append(@, [item |-> e.item, base |-> base[w], checkpoint |-> checkpoint])]
         /\ written' = [written EXCEPT ![e.item] = @ \cup {checkpoint}]
         /\ breach' = (breach \/ Breaks(e))
-        /\ UNCHANGED skipped
+        /\ overtook' = (overtook \/ ~First(redis, e.item))
+        /\ UNCHANGED <<pushed, skipped>>
 
 \* complete.lua: committed, committed before, or lost: the worker goes on alike
 Complete(w) ==
@@ -272,7 +283,8 @@ Refuse(w) ==
           ELSE UNCHANGED <<redis, breach>>
     /\ stack' = [stack EXCEPT ![w] = Popped(w)]
     /\ phase' = [phase EXCEPT ![w] = "claim"]
-    /\ UNCHANGED <<disk, ledger, base, dirty, plan, stopped, left, serial, written, skipped>>
+    /\ UNCHANGED <<disk, ledger, base, dirty, plan, stopped, left, serial, overtook, pushed,
+                   written, skipped>>
 
 \* renew.lua
 Renew(w) ==
@@ -282,8 +294,8 @@ Renew(w) ==
          /\ redis.claim[e.item].tok = e.tok \/ ~Has("renew")
          /\ redis' = [redis EXCEPT !.expired = @ \ {e.item}]
          /\ breach' = (breach \/ Breaks(e))
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, written,
-                   skipped>>
+    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, overtook, pushed,
+                   written, skipped>>
 
 \* hand_back.lua: SIGTERM, or the renewer of a worker that died alone
 HandBack(w) ==
@@ -296,7 +308,7 @@ HandBack(w) ==
     /\ phase' = [phase EXCEPT ![w] = "claim"]
     /\ dirty' = [dirty EXCEPT ![w] = TRUE]
     /\ plan' = [plan EXCEPT ![w] = NoPlan]
-    /\ UNCHANGED <<disk, ledger, base, stopped, serial, written, skipped>>
+    /\ UNCHANGED <<disk, ledger, base, stopped, serial, overtook, pushed, written, skipped>>
 
 \* kill -9 of worker and renewer; another process takes the worker's place
 Crash(w) ==
@@ -410,11 +422,9 @@ Spec == Init /\ [][Next]_vars
 \* Whoever can act does, sooner or later; a stopped worker may stay so for ever.
 Fair ==
     /\ Spec
-    /\ \A w \in Workers :
-         /\ WF_vars(Claim(w)) /\ WF_vars(AskTurn(w)) /\ WF_vars(Fold(w))
-         /\ WF_vars(Complete(w)) /\ WF_vars(Refuse(w)) /\ WF_vars(Renew(w))
-         /\ WF_vars(ReadLedger(w)) /\ WF_vars(Restore(w))
-    /\ \A i \in Items : WF_vars(Push(i)) /\ WF_vars(Pass(i))
+    /\ \A w \in Workers : WF_vars(Work(w))
+    /\ WF_vars(\E i \in Items : Push(i))
+    /\ WF_vars(\E i \in Items : Pass(i))
     /\ WF_vars(ProjectAll)
 
 ----------------------------------------------------------------------------
@@ -444,6 +454,8 @@ Fenced == ~breach
 OneChain ==
     \A k \in DOMAIN redis.commits :
         redis.commits[k].base = IF k = 1 THEN <<>> ELSE redis.commits[k - 1].checkpoint
+
+NeverOvertakes == ~overtook
 
 InOrder ==
     \A k \in DOMAIN redis.commits : k > 1 => redis.commits[k - 1].item < redis.commits[k].item

@@ -799,6 +799,15 @@ def test_halt_at_a_dataset_without_a_place_stops_everybody(
     assert queue.claim(holding=lease) == Halted("gone", "?")
 
 
+def test_halt_outlives_what_happens_to_other_datasets(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue(max_attempts=1)
+    push(queue, "a", "b", "c")
+    queue.fail(claim(queue), "disk")
+    queue.skip("b", "operator")
+    queue.restore(records("c"))
+    assert queue.claim() == Halted("a", "disk")
+
+
 @pytest.mark.parametrize("how", ["refused", "skipped", "restored"])
 def test_dataset_that_is_finished_in_any_way_leaves_no_counters_and_no_halt(
     how: str, new_queue: Callable[..., Queue]
