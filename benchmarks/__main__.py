@@ -24,11 +24,20 @@ def main() -> int:
     options = parser.parse_args()
     _pin()
 
-    from benchmarks import memory, pipeline, queue, workers  # noqa: PLC0415 - NumPy must be pinned
+    from benchmarks import (  # noqa: PLC0415 - NumPy must be pinned
+        memory,
+        pipeline,
+        queue,
+        recovery,
+        workers,
+    )
     from benchmarks.machine import describe  # noqa: PLC0415
+    from benchmarks.peers import measure as peers  # noqa: PLC0415
 
     measure = {
         "queue": queue.measure,
+        "peers": peers.measure,
+        "recovery": recovery.measure,
         "pipeline": pipeline.measure,
         "workers": workers.measure,
         "memory": memory.measure,

@@ -59,7 +59,7 @@ def _compare(
     directory: Path, transport: str, persistence: str, jobs: int, rounds: int
 ) -> dict[str, list[Cost]]:
     options: tuple[str, ...] = ("--appendonly", "no") if persistence == "off" else ()
-    port = _free_port()
+    port = free_port()
     if transport == "TCP":
         options += ("--port", str(port))
     with EmbeddedRedis(directory, options=options) as server:
@@ -68,18 +68,18 @@ def _compare(
         client = connect(url).client()  # type: ignore[no-untyped-call]
         with connect(url) as control, client, closing(queue):
             loops: dict[str, Callable[[Iterator[int]], None]] = {
-                REFERENCE: partial(_tutorial, client),
+                REFERENCE: partial(tutorial_loop, client),
                 "tutorial: the same, asking `empty` before": partial(
-                    _tutorial, client, asking=True
+                    tutorial_loop, client, asking=True
                 ),
-                OURS: partial(_two_round_trips, queue),
+                OURS: partial(two_round_trips, queue),
                 "this queue: complete + next claim at once": partial(_one_round_trip, client),
             }
-            subjects = {name: partial(_run, control, loop, jobs) for name, loop in loops.items()}
+            subjects = {name: partial(run, control, loop, jobs) for name, loop in loops.items()}
             return in_turn(subjects, rounds)
 
 
-def _run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
+def run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
     """Fills an empty server, runs the loop and checks that nothing is left."""
     control.flushall()
     control.rpush(NAME, *(f"datasets/training/{number:06}.pkl" for number in range(jobs)))
@@ -98,7 +98,7 @@ def _run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int)
     return cost
 
 
-def _tutorial(client: redis.Redis, numbers: Iterator[int], *, asking: bool = False) -> None:
+def tutorial_loop(client: redis.Redis, numbers: Iterator[int], *, asking: bool = False) -> None:
     """The loop of the tutorial's ``rediswq.py``: two commands to lease, two to complete.
 
     The tutorial's worker also asks whether the queue is empty before each job.
@@ -115,7 +115,7 @@ def _tutorial(client: redis.Redis, numbers: Iterator[int], *, asking: bool = Fal
         client.delete(f"{NAME}:leased_by_session:{digest}")
 
 
-def _two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
+def two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
     """As a worker does it."""
     for number in numbers:
         claimed = queue.claim()
@@ -183,7 +183,7 @@ def _table(title: str, costs: Mapping[str, list[Cost]]) -> Table:
     return Table(title, columns, rows)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

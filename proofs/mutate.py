@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
 TESTS = "tests/unit/test_queue.py"
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 60.0
 """A script that never ends is a failure too."""
 
 EQUIVALENT = {
@@ -142,7 +142,7 @@ def _child(home: Path) -> None:
     from workload.queue import client  # noqa: PLC0415
 
     client.files = lambda _package: home  # type: ignore[assignment]
-    words = ["-n0", "-x", "-q", "-p", "no:cacheprovider", "--basetemp", str(home / "tmp"), TESTS]
+    words = ["-n0", "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--basetemp", str(home / "tmp"), TESTS]
     os._exit(pytest.main(words, plugins=[_Reporter(home / "failed")]))
 
 

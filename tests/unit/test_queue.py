@@ -799,6 +799,31 @@ def test_halt_at_a_dataset_without_a_place_stops_everybody(
     assert queue.claim(holding=lease) == Halted("gone", "?")
 
 
+def test_renewed_lease_does_not_run_out(new_queue: Callable[..., Queue]) -> None:
+    holder, idle = new_queue(), new_queue()
+    push(holder, "a")
+    lease = claim(holder)
+    expire(holder, "a")
+    assert holder.renew([(lease.dataset, lease.token)]) == set()
+    assert isinstance(idle.claim(), Empty)
+    now = int(holder.client.time()[0]) * 1000
+    deadline = holder.client.zscore(LEASES, "a")
+    assert deadline is not None
+    assert deadline > now + 10_000, "a whole lease of 15 s from now"
+
+
+def test_push_says_of_each_dataset_why_it_was_not_pushed(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    queue.push(["a", "b", "c"])
+    assert queue.push(["a"]) == (3, {"a": "waiting"})
+    queue.refuse(claim(queue), "bad")
+    queue.skip("b", "operator")
+    assert queue.push(["a", "b", "c"]) == (1, {"a": "refused", "b": "skipped", "c": "waiting"})
+    assert queue.retry(["a", "b", "c"]) == {"a": "refused", "b": "skipped", "c": "not halted"}
+
+
 def test_halt_outlives_what_happens_to_other_datasets(new_queue: Callable[..., Queue]) -> None:
     queue = new_queue(max_attempts=1)
     push(queue, "a", "b", "c")

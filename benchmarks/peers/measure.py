@@ -1,0 +1,205 @@
+"""Other queues on Redis beside this one: jobs a second, and how soon a dead worker is noticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure import Spread
+from benchmarks.queue import OURS, REFERENCE, free_port, run, tutorial_loop, two_round_trips
+from benchmarks.results import Section, Table, verdict
+from workload.errors import UsageError
+from workload.queue import Queue, connect
+from workload.redis_server import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / "build/peers/bin/python"
+PEERS = {
+    "RQ": "rq",
+    "SAQ": "saq",
+    "arq": "arq",
+    "dramatiq": "dramatiq",
+}
+SETTINGS = {
+    "RQ": "maintenance and monitoring every second, worker_ttl 20 s",
+    "SAQ": "heartbeat 15 s, sweep every second",
+    "arq": "job_timeout 31 s for a job of 30 s",
+    "dramatiq": "heartbeat_timeout 15 s, maintenance at every command",
+}
+LIMIT_SECONDS = 120.0
+"""Longest wait for a job whose worker was killed."""
+
+_START_SECONDS = 120.0
+
+
+def measure(*, quick: bool) -> Section:
+    """Runs every queue in turn on one server, then kills a worker of each.
+
+    Raises:
+        UsageError: the peers are not installed.
+    """
+    if not PYTHON.exists():
+        raise UsageError(f"{PYTHON}: no such file; `make build/peers/.ready` installs the peers")
+    jobs, rounds, trials = (300, 1, 1) if quick else (2000, 5, 3)
+    rates = _throughput(jobs, rounds)
+    delays = _recoveries(trials)
+    ours = rates[OURS]
+    rows = [
+        [
+            name,
+            Spread.of(mine).text(),
+            Spread.of(our / rate for our, rate in zip(ours, mine, strict=True)).text(2),
+        ]
+        for name, mine in rates.items()
+    ]
+    verdicts = []
+    for name, mine in rates.items():
+        if name != OURS:
+            times = statistics.median(our / rate for our, rate in zip(ours, mine, strict=True))
+            target = 1.3 if name == REFERENCE else 1.0
+            verdicts.append(verdict(f"times as fast as {name}", times, target, 2))
+    return Section(
+        "Other queues",
+        f"{jobs:,} jobs that do nothing, one worker process, the same Redis on TCP with its "
+        f"append-only file (everysec); median (extremes) of {rounds} turns, each from the start of "
+        "the first job to the end of the last. RQ's worker forks nothing, SAQ and arq run ten jobs "
+        "at once, dramatiq eight. Recovery: kill -9 of the worker in the middle of a job, an idle "
+        f"worker is there; seconds until the job runs again, at most {LIMIT_SECONDS:.0f}.",
+        [
+            Table("Claim and completion", ["queue", "jobs/s", "this queue is faster by"], rows),
+            Table(
+                f"Seconds until a job of a killed worker runs again, {trials} trials",
+                ["queue", "seconds", "set for it"],
+                [[name, _delays(mine), SETTINGS[name]] for name, mine in delays.items()]
+                + [["tutorial", "never: nothing looks for its leases", ""]],
+            ),
+        ],
+        verdicts,
+    )
+
+
+def _delays(seconds: list[float]) -> str:
+    if all(each >= LIMIT_SECONDS for each in seconds):
+        return f"over {LIMIT_SECONDS:.0f}"
+    return Spread.of(seconds).text(1)
+
+
+# --- throughput ---
+
+
+def _throughput(jobs: int, rounds: int) -> dict[str, list[float]]:
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
+        EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,
+    ):
+        url = f"redis://127.0.0.1:{port}/0"
+        queue = Queue(connect(url))
+        client = connect(url).client()  # type: ignore[no-untyped-call]
+        with connect(server.url) as control, client, closing(queue):
+            subjects: dict[str, Callable[[], float]] = {
+                OURS: lambda: run(control, partial(two_round_trips, queue), jobs).rate,
+                REFERENCE: lambda: run(control, partial(tutorial_loop, client), jobs).rate,
+                **{
+                    name: partial(_rate, control, url, peer, jobs) for name, peer in PEERS.items()
+                },
+            }
+            rates: dict[str, list[float]] = {name: [] for name in subjects}
+            for _ in range(rounds):
+                for name, subject in subjects.items():
+                    rates[name].append(subject())
+    return rates
+
+
+def _rate(control: redis.Redis, url: str, peer: str, jobs: int) -> float:
+    control.flushall()
+    _peer(peer, "fill", url, f"{jobs}").wait()
+    with _working(peer, url, fast=True):
+        _until(lambda: control.llen("bench:marks") >= 2, f"{peer}: all jobs done")
+    first, last = (float(mark) for mark in control.lrange("bench:marks", 0, 1))  # type: ignore[union-attr]
+    return jobs / (last - first)
+
+
+# --- recovery ---
+
+
+def _recoveries(trials: int) -> dict[str, list[float]]:
+    """All at once, each on a server of its own: they mostly wait."""
+    wanted = [(name, peer) for name, peer in PEERS.items() for _ in range(trials)]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        seconds = pool.map(lambda each: _recovery(each[1]), wanted)
+        delays: dict[str, list[float]] = {}
+        for (name, _), delay in zip(wanted, seconds, strict=True):
+            delays.setdefault(name, []).append(delay)
+    return delays
+
+
+def _recovery(peer: str) -> float:
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
+        EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,
+        connect(server.url) as control,
+    ):
+        url = f"redis://127.0.0.1:{port}/0"
+        _peer(peer, "fill", url, "hold").wait()
+        with _working(peer, url) as first:
+            _until(lambda: control.llen("bench:starts") == 1, f"{peer}: the job runs")
+            before = len(control.client_list())
+            with _working(peer, url):
+                _until(lambda: len(control.client_list()) > before, f"{peer}: a second worker")
+                time.sleep(2)
+                os.killpg(first.pid, signal.SIGKILL)
+                killed = time.monotonic()
+                while time.monotonic() < killed + LIMIT_SECONDS:
+                    if control.llen("bench:starts") > 1:
+                        break
+                    time.sleep(0.02)
+                return min(time.monotonic() - killed, LIMIT_SECONDS)
+
+
+# --- processes ---
+
+
+def _peer(peer: str, *words: str, fast: bool = False) -> subprocess.Popen[Any]:
+    return subprocess.Popen(
+        [PYTHON, HERE / "peer_worker.py", peer, *words],
+        cwd=HERE,
+        env={**os.environ, **({"PEER_FAST": "1"} if fast else {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _working(peer: str, url: str, *, fast: bool = False) -> Iterator[subprocess.Popen[Any]]:
+    process = _peer(peer, "work", url, fast=fast)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {_START_SECONDS:.0f} s: {what}")
+        time.sleep(0.02)
