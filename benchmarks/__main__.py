@@ -25,10 +25,12 @@ def main() -> int:
     _pin()
 
     from benchmarks import (  # noqa: PLC0415 - NumPy must be pinned
+        long_run,
         memory,
         pipeline,
         queue,
         recovery,
+        scaling,
         workers,
     )
     from benchmarks.machine import describe  # noqa: PLC0415
@@ -38,8 +40,10 @@ def main() -> int:
         "queue": queue.measure,
         "peers": peers.measure,
         "recovery": recovery.measure,
+        "long_run": long_run.measure,
         "pipeline": pipeline.measure,
         "workers": workers.measure,
+        "scaling": scaling.measure,
         "memory": memory.measure,
     }
     for name in (options.only,) if options.only else SECTIONS:

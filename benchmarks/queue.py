@@ -184,6 +184,7 @@ def _table(title: str, costs: Mapping[str, list[Cost]]) -> Table:
 
 
 def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

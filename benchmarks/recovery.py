@@ -54,9 +54,9 @@ def measure(*, quick: bool) -> Section:
     return Section(
         "Recovery",
         f"Real workers with the default lease of {LEASE_SECONDS:.0f} s, renewed every "
-        f"{LEASE_SECONDS / 3:.0f} s, {LANES} pairs at once, each with its own Redis; seconds from the "
-        "signal to the claim by an idle worker. Where the renewer lives on, it returns the dataset "
-        "at once; where it dies too, the lease must end.",
+        f"{LEASE_SECONDS / 3:.0f} s, {LANES} pairs at once, each with its own Redis; seconds from "
+        "the signal to the claim by an idle worker. Where the renewer lives on, it returns the "
+        "dataset at once; where it dies too, the lease must end.",
         [
             Table(
                 "Seconds until the dataset is in other hands",

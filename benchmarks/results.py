@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.machine import Machine
 
 
-SECTIONS = ("queue", "peers", "recovery", "pipeline", "workers", "memory")
+SECTIONS = ("queue", "peers", "recovery", "long_run", "pipeline", "workers", "scaling", "memory")
 """In the order they are measured and shown."""
 
 

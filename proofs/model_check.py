@@ -72,7 +72,7 @@ class World:
     def configuration(self) -> str:
         """The text of TLC's configuration file."""
         guards = ", ".join(f'"{guard}"' for guard in GUARDS if guard != self.without)
-        kinds = "Crashes Stops Restarts Losses Skips Copies Lates Unanswered".split()
+        kinds = ["Crashes", "Stops", "Restarts", "Losses", "Skips", "Copies", "Lates", "Unanswered"]
         lines = [
             "CONSTANTS",
             f"N = {self.items}",
@@ -126,9 +126,7 @@ WORLDS = (
     _world_without("place", "NothingRefusedWrongly", 2, crashes=1),
     _world_without("unique", "Fenced", 1, losses=1),
     _world_without("complete", "Fenced", 1, lates=1),
-    World(
-        "without order", 2, {"losses": 1}, "{1}", without="order", violates="NeverOvertakes"
-    ),
+    World("without order", 2, {"losses": 1}, "{1}", without="order", violates="NeverOvertakes"),
     World(
         "without head",
         2,
@@ -226,7 +224,12 @@ def _check(world: World, jar: Path, folder: Path) -> Outcome:
     home = Path(tempfile.mkdtemp(dir=folder))
     shutil.copy(HERE / "Queue.tla", home)
     (home / "Queue.cfg").write_text(world.configuration(), "utf-8")
-    java = ["java", "-XX:+UseSerialGC", f"-XX:TieredStopAtLevel={1 if world.without else 4}", "-Xmx2g"]
+    java = [
+        "java",
+        "-XX:+UseSerialGC",
+        f"-XX:TieredStopAtLevel={1 if world.without else 4}",
+        "-Xmx2g",
+    ]
     java += [f"-Djava.io.tmpdir={home}", "-cp", str(jar.resolve()), "tlc2.TLC"]
     begin = time.monotonic()
     output = subprocess.run(

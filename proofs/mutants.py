@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _CONDITION = re.compile(r"\b(?:else)?if (.+?) then\b")
 _STATEMENT = re.compile(
-    r"^(?: *|.* do )((?:call|announce|put_back|unclaim|forget_tries|finish|bury|crash|halt|unhalt)\()", re.M
+    r"^(?: *|.* do )"
+    r"((?:call|announce|put_back|unclaim|forget_tries|finish|bury|crash|halt|unhalt)\()",
+    re.MULTILINE,
 )
 
 
@@ -87,9 +89,11 @@ def _conditions(code: str, make: _Make) -> Iterator[Mutant]:
 
 def _choices(code: str, make: _Make) -> Iterator[Mutant]:
     """Each ``CONDITION and A or B`` always A, always B."""
-    for line in re.finditer(r"^.*$", code, re.M):
-        match = re.search(r"((?:call|#?\w)\S*.*?) and ('?[\w-]+'?) or ('?[\w-]+'?)(?=[, }]|$)", line[0])
-        if match is None or " == " not in match[1] and " > " not in match[1]:
+    for line in re.finditer(r"^.*$", code, re.MULTILINE):
+        match = re.search(
+            r"((?:call|#?\w)\S*.*?) and ('?[\w-]+'?) or ('?[\w-]+'?)(?=[, }]|$)", line[0]
+        )
+        if match is None or (" == " not in match[1] and " > " not in match[1]):
             continue
         start = line.start() + _beginning(line[0], match.start())
         for value in (match[2], match[3]):

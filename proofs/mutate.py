@@ -141,8 +141,18 @@ def _child(home: Path) -> None:
 
     from workload.queue import client  # noqa: PLC0415
 
-    client.files = lambda _package: home  # type: ignore[assignment]
-    words = ["-n0", "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--basetemp", str(home / "tmp"), TESTS]
+    client.files = lambda _package: home  # type: ignore[assignment,attr-defined]
+    words = [
+        "-n0",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--assert=plain",
+        "--basetemp",
+        str(home / "tmp"),
+        TESTS,
+    ]
     os._exit(pytest.main(words, plugins=[_Reporter(home / "failed")]))
 
 

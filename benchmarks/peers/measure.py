@@ -114,9 +114,7 @@ def _throughput(jobs: int, rounds: int) -> dict[str, list[float]]:
             subjects: dict[str, Callable[[], float]] = {
                 OURS: lambda: run(control, partial(two_round_trips, queue), jobs).rate,
                 REFERENCE: lambda: run(control, partial(tutorial_loop, client), jobs).rate,
-                **{
-                    name: partial(_rate, control, url, peer, jobs) for name, peer in PEERS.items()
-                },
+                **{name: partial(_rate, control, url, peer, jobs) for name, peer in PEERS.items()},
             }
             rates: dict[str, list[float]] = {name: [] for name in subjects}
             for _ in range(rounds):
@@ -130,7 +128,7 @@ def _rate(control: redis.Redis, url: str, peer: str, jobs: int) -> float:
     _peer(peer, "fill", url, f"{jobs}").wait()
     with _working(peer, url, fast=True):
         _until(lambda: control.llen("bench:marks") >= 2, f"{peer}: all jobs done")
-    first, last = (float(mark) for mark in control.lrange("bench:marks", 0, 1))  # type: ignore[union-attr]
+    first, last = (float(mark) for mark in control.lrange("bench:marks", 0, 1))
     return jobs / (last - first)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import errno
 import hashlib
 import os
 import random
@@ -121,7 +120,7 @@ class Chaos:
             self._due()
             while len(self._alive) < self.random.randint(1, self.plan.workers):
                 self._start()
-            if self.random.random() < 0.3:  # noqa: PLR2004 - the others meet their accidents
+            if self.random.random() < 0.3:
                 missing = sorted(wanted - self.done.keys())
                 late = self.kills > self.plan.kills // 2
                 self._trouble(self.random.choice(missing) if missing and late else self._any())
@@ -154,7 +153,7 @@ class Chaos:
 
     def _start(self) -> None:
         accident = None
-        if self.random.random() < 0.8:  # noqa: PLR2004
+        if self.random.random() < 0.8:
             step = self.random.choice(sorted(STEPS))
             accident = Accident(step, time=self.random.randint(1, 3))
         self._alive.append(self.crew.start(accident, **SETTINGS))
@@ -203,7 +202,7 @@ class Chaos:
             case "slow the disk" if not self._busy:
                 happened = True
                 self.crew.slow_disk.touch()
-                self._for_a_while("slow", 3.0, lambda: self.crew.slow_disk.unlink())
+                self._for_a_while("slow", 3.0, self.crew.slow_disk.unlink)
         self.done[kind] += happened
 
     def _signal(self, worker: Worker, number: int) -> bool:
@@ -227,12 +226,9 @@ class Chaos:
 
     def _fill_disk(self, disk: Path) -> bool:
         ballast = disk / "ballast"
-        with ballast.open("wb", buffering=0) as stream:
-            try:
-                while True:
-                    stream.write(bytes(1 << 20))
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+        with ballast.open("wb", buffering=0) as stream, suppress(OSError):
+            while True:
+                stream.write(bytes(1 << 20))
         self._for_a_while("full", 3.0, ballast.unlink)
         return True
 

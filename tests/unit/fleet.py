@@ -168,9 +168,7 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _main(
-    environment: dict[str, str], accident: Accident | None, log: str, slow_disk: str
-) -> None:
+def _main(environment: dict[str, str], accident: Accident | None, log: str, slow_disk: str) -> None:
     import logging  # noqa: PLC0415
 
     from workload.errors import WorkloadError  # noqa: PLC0415
@@ -200,12 +198,12 @@ def _main(
 def _slow_down(slow_disk: str) -> None:
     fsync = os.fsync
 
-    def wrapper(descriptor: int) -> None:
+    def wrapper(descriptor: Any) -> None:
         if os.path.exists(slow_disk):  # noqa: PTH110 - cheap, at every fsync
             time.sleep(SLOW_SECONDS)
         fsync(descriptor)
 
-    os.fsync = wrapper
+    os.fsync = wrapper  # type: ignore[assignment]  # of files by number only
 
 
 def _arrange(accident: Accident) -> None:

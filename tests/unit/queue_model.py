@@ -50,8 +50,7 @@ class Model:
             return
         index = 0
         while (
-            index < len(self.waiting)
-            and self.places.get(self.waiting[index], place + 1) <= place
+            index < len(self.waiting) and self.places.get(self.waiting[index], place + 1) <= place
         ):
             index += 1
         self.waiting.insert(index, dataset)
@@ -91,19 +90,28 @@ class Model:
     def claim(self, limit: int, holding: str | None = None, token: str = "") -> tuple[str, str]:
         """What a claim must answer, and about which dataset; ``take`` is granted by the caller."""
         self.reap(limit)
-        if self.halted is not None:
-            halt, place = self.places.get(self.halted), self.places.get(holding or "")
-            if halt is None or place is None or place >= halt:
-                return "halted", self.halted
-        if holding is None:
-            while self.waiting:
-                dataset = self.waiting.pop(0)
-                if dataset not in self.done and dataset not in self.claims:
-                    return "take", dataset
+        if self.halted is not None and not self._precedes_halt(holding):
+            return "halted", self.halted
+        taken = self._next() if holding is None else None
+        if taken is not None:
+            return "take", taken
         for dataset in self.processing:
             self.leases.setdefault(dataset, False)
-        if holding is None:
-            return "empty", ""
+        return ("empty", "") if holding is None else self._look(holding, token)
+
+    def _precedes_halt(self, holding: str | None) -> bool:
+        halt, place = self.places.get(self.halted or ""), self.places.get(holding or "")
+        return halt is not None and place is not None and place < halt
+
+    def _next(self) -> str | None:
+        """The oldest that waits and is not a second copy."""
+        while self.waiting:
+            dataset = self.waiting.pop(0)
+            if dataset not in self.done and dataset not in self.claims:
+                return dataset
+        return None
+
+    def _look(self, holding: str, token: str) -> tuple[str, str]:
         if self.claims.get(holding) != token:
             return "lost", holding
         first = self.first()

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parent / "chaos.py"
 
 
 def test_nothing_is_lost_or_done_twice_in_a_short_chaos() -> None:
-    words = "--seed 1 --datasets 8 --workers 3 --kills 12 --minutes 10".split()
+    words = ["--seed", "1", "--datasets", "8", "--workers", "3", "--kills", "12", "--minutes", "10"]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False
     )

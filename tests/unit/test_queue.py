@@ -657,7 +657,8 @@ def test_dataset_claimed_again_keeps_its_place(new_queue: Callable[..., Queue]) 
 
 
 @pytest.mark.parametrize(
-    "verb", ["expired", "failed", "handed back", "refused", "pushed", "retried", "skipped", "restored"]
+    "verb",
+    ["expired", "failed", "handed back", "refused", "pushed", "retried", "skipped", "restored"],
 )
 def test_whatever_may_let_a_waiting_worker_go_on_wakes_it(
     verb: str, new_queue: Callable[..., Queue]
@@ -670,7 +671,7 @@ def test_whatever_may_let_a_waiting_worker_go_on_wakes_it(
     if verb == "expired":
         expire(queue, "a")
     before = events(queue)
-    {
+    verbs: dict[str, Callable[[], object]] = {
         "expired": other.claim,
         "failed": lambda: queue.fail(lease, "disk"),
         "handed back": queue.hand_back,
@@ -679,7 +680,8 @@ def test_whatever_may_let_a_waiting_worker_go_on_wakes_it(
         "retried": queue.retry,
         "skipped": lambda: queue.skip("a", "operator"),
         "restored": lambda: queue.restore(records("a")),
-    }[verb]()
+    }
+    verbs[verb]()
     assert events(queue) == before + 1
 
 
@@ -821,6 +823,7 @@ def test_push_says_of_each_dataset_why_it_was_not_pushed(
     queue.refuse(claim(queue), "bad")
     queue.skip("b", "operator")
     assert queue.push(["a", "b", "c"]) == (1, {"a": "refused", "b": "skipped", "c": "waiting"})
+    assert queue.skip("b", "operator"), "skipping is safe to run twice"
     assert queue.retry(["a", "b", "c"]) == {"a": "refused", "b": "skipped", "c": "not halted"}
 
 
@@ -841,11 +844,12 @@ def test_dataset_that_is_finished_in_any_way_leaves_no_counters_and_no_halt(
     push(queue, "a", "b")
     for _ in range(1 if how == "refused" else 2):
         queue.fail(claim(queue), "disk")
-    {
+    ends: dict[str, Callable[[], object]] = {
         "refused": lambda: queue.refuse(claim(queue), "bad"),
         "skipped": lambda: queue.skip("a", "operator"),
         "restored": lambda: queue.restore(records("a")),
-    }[how]()
+    }
+    ends[how]()
     assert queue.client.exists("datasets:tries") == 0
     assert queue.status().halted is None
     assert claim(queue).dataset == "b"

@@ -1,8 +1,8 @@
 """The queue under random histories: after every command Redis and a plain model must agree.
 
-Workers die, stop and lose replies between any two commands; Redis is killed, and comes back whole or
-without its last commands; strangers push and take; clocks jump. Nothing here waits for time: a lease
-runs out when the history says so.
+Workers die, stop and lose replies between any two commands; Redis is killed, and comes back whole
+or without its last commands; strangers push and take; clocks jump. Nothing here waits for time: a
+lease runs out when the history says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -323,7 +323,9 @@ class Histories(RuleBasedStateMachine):
         Projector(self.share, self.workers[number].queue).project()
         lines = read_ledger(self.share.output / "ledger.jsonl")
         if self.model.commits:
-            assert [line["checkpoint"] for line in lines] == [each for _, each in self.model.commits]
+            assert [line["checkpoint"] for line in lines] == [
+                each for _, each in self.model.commits
+            ]
 
     @rule(hours=st.integers(-100, 100))
     def clocks_jump(self, hours: int) -> None:
@@ -420,9 +422,9 @@ class Histories(RuleBasedStateMachine):
         assert redis.lrange("datasets", 0, -1) == model.waiting
         assert redis.lrange("datasets:processing", 0, -1) == model.processing
         assert redis.hgetall("datasets:claims") == model.claims
-        scores = redis.zrange("datasets:leases", 0, -1, withscores=True)
+        scores: Any = redis.zrange("datasets:leases", 0, -1, withscores=True)
         assert {name: score == 0 for name, score in scores} == model.leases
-        places = redis.zrange("datasets:order", 0, -1, withscores=True)
+        places: Any = redis.zrange("datasets:order", 0, -1, withscores=True)
         assert {name: int(score) for name, score in places} == model.places
         assert redis.hgetall("datasets:done") == model.done
         assert set(redis.hkeys("datasets:dead")) == {
@@ -479,7 +481,12 @@ class Histories(RuleBasedStateMachine):
 
 def _marker(history: int, number: int) -> bytes:
     value = f"{history}.{number}.".encode()
-    return b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(MARKER), MARKER, len(value), value)
+    return b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (
+        len(MARKER),
+        MARKER,
+        len(value),
+        value,
+    )
 
 
 @pytest.mark.parametrize("fsync", ["everysec", "always"])
