@@ -72,12 +72,20 @@ format: $(READY)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(READY) build/peers/.ready
 	$(BIN)/python -m benchmarks
+
+# Other queues, for the comparison only: in an environment of their own.
+build/peers/.ready: benchmarks/peers/requirements.txt | $(READY)
+	$(BIN)/python -m venv --clear build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement $<
+	touch $@
 
 # Pins every requirement, with hashes, for all platforms.
 requirements: $(READY)
-	for set in workload/requirements requirements requirements-dev requirements-installer; do \
+	for set in workload/requirements requirements requirements-dev requirements-installer \
+	  benchmarks/peers/requirements; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	    $$set.in --output-file $$set.txt || exit; \

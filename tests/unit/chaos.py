@@ -110,6 +110,7 @@ class Chaos:
         """Makes trouble until there were enough kills, and each kind of trouble was seen."""
         deadline = time.monotonic() + self.plan.seconds
         wanted = {kind for kind in WEIGHTS if kind != "fill the disk" or self.disk}
+        told = 0
         while self.kills < self.plan.kills or wanted - self.done.keys():
             if time.monotonic() > deadline:
                 raise TimeoutError(
@@ -118,6 +119,9 @@ class Chaos:
             self._push()
             self._collect()
             self._due()
+            if self.kills >= told + self.plan.kills / 10:
+                told = self.kills
+                print(f"{told} kills, {self.queue.status().committed} committed", flush=True)
             while len(self._alive) < self.random.randint(1, self.plan.workers):
                 self._start()
             if self.random.random() < 0.3:
