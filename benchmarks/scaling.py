@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import multiprocessing
 import os
+import resource
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from benchmarks.days import simulated
 from benchmarks.measure import Spread
 from benchmarks.results import Section, Table
 from benchmarks.workers import Run, run
-from workload.datasets import read_day
+from workload.chain import Model, fold
+from workload.checkpoints import CheckpointStore
+from workload.datasets import LABELS, read_day
+from workload.share import Share
+from workload.simulator import World
 
 WORKERS = (1, 2, 4, 8)
 FORMATS = ("pkl", "parquet")
+FACTORS = (1, 10, 100)
+START = dt.date(2018, 4, 1)
 _SERIAL = ("fold", "write")
 
 
@@ -61,16 +75,75 @@ def measure(*, quick: bool) -> Section:
             f"From {file_format} {share.text(2)} of the work of one worker is serial: no number of "
             f"workers makes it more than {1 / share.median:.2f} times as fast."
         )
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        factors = FACTORS[:2] if quick else FACTORS
+        larger = [_larger_day(Path(name), factor) for factor in factors]
+    tables.append(
+        Table(
+            "One worker, a day so many times as large",
+            ["times", "rows", "read s", "fold s", "write s", "rows/s", "checkpoint MB", "peak MB"],
+            larger,
+        )
+    )
     return Section(
         "Scaling",
         f"`workload run` on this machine's {os.cpu_count()} cores, each time on a fresh share with "
         "a testing day; medians (extremes). Work lasts from the first dataset to the last commit. "
         "Serial is the time in fold and write, one worker after the other, added up over all "
         "datasets; parallel that in reading and checking, on all at once. With more workers "
-        "than cores these times include waiting for a core.",
+        "than cores these times include waiting for a core. A larger day is the simulated one many "
+        "times over, with other cards and terminals each time, from parquet, after two such days, "
+        "without a testing day.",
         tables,
         lines,
     )
+
+
+def _larger_day(folder: Path, factor: int) -> list[str]:
+    """In a process of its own, whose largest memory is its own too."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_fold_larger_days, folder, factor).result()
+
+
+def _fold_larger_days(folder: Path, factor: int) -> list[str]:
+    world, share = World(), Share(folder)
+    share.check()
+    model = Model.untrained()
+    seconds: list[float] = []
+    rows, content = 0, b""
+    for number in range(3):
+        date = START + dt.timedelta(number)
+        path = folder / f"{date}.parquet"
+        _enlarged(world.day(number, START), factor).to_parquet(path, index=False)
+        marks = [time.perf_counter()]
+        day = read_day(path, date=date)
+        marks.append(time.perf_counter())
+        model, content = fold(model, path.name, day, label=LABELS[0])
+        marks.append(time.perf_counter())
+        CheckpointStore(share).write(content)
+        marks.append(time.perf_counter())
+        seconds, rows = [end - begin for begin, end in pairwise(marks)], day.rows
+        path.unlink()
+    return [
+        f"{factor}",
+        f"{rows:,}",
+        *(f"{each:.2f}" for each in seconds),
+        f"{rows / sum(seconds):,.0f}",
+        f"{len(content) / 1e6:.1f}",
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f}",
+    ]
+
+
+def _enlarged(day: pd.DataFrame, factor: int) -> pd.DataFrame:
+    """The day ``factor`` times over, each time with other transactions, cards and terminals."""
+    keys = ("TRANSACTION_ID", "CUSTOMER_ID", "TERMINAL_ID")
+    steps = {key: 10 ** len(str(day[key].max())) for key in keys}
+    copies = [
+        day.assign(**{key: day[key] + number * step for key, step in steps.items()})
+        for number in range(factor)
+    ]
+    return pd.concat(copies).sort_values("TX_DATETIME", kind="stable", ignore_index=True)
 
 
 def _once(datasets: Path, share: Path, workers: int) -> _Outcome:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Spread
-from benchmarks.queue import OURS, REFERENCE, free_port, run, tutorial_loop, two_round_trips
+from benchmarks.queue import OURS, REFERENCE, free_ports, run, tutorial_loop, two_round_trips
 from benchmarks.results import Section, Table, verdict
 from workload.errors import UsageError
 from workload.queue import Queue, connect
@@ -102,7 +102,7 @@ def _delays(seconds: list[float]) -> str:
 
 
 def _throughput(jobs: int, rounds: int) -> dict[str, list[float]]:
-    port = free_port()
+    (port,) = free_ports(1)
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
         EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,
@@ -139,15 +139,15 @@ def _recoveries(trials: int) -> dict[str, list[float]]:
     """All at once, each on a server of its own: they mostly wait."""
     wanted = [(name, peer) for name, peer in PEERS.items() for _ in range(trials)]
     with ThreadPoolExecutor(len(wanted)) as pool:
-        seconds = pool.map(lambda each: _recovery(each[1]), wanted)
+        peers = [peer for _, peer in wanted]
+        seconds = pool.map(_recovery, peers, free_ports(len(wanted)))
         delays: dict[str, list[float]] = {}
         for (name, _), delay in zip(wanted, seconds, strict=True):
             delays.setdefault(name, []).append(delay)
     return delays
 
 
-def _recovery(peer: str) -> float:
-    port = free_port()
+def _recovery(peer: str, port: int) -> float:
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
         EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,

@@ -185,6 +185,8 @@ class Chaos:
 
     def _trouble(self, kind: str) -> None:
         worker = self.random.choice(self._alive) if self._alive else None
+        if kind in {"terminate", "stop for longer than the lease"} and self._alive:
+            worker = self._alive[0]  # the oldest: it has begun to work
         happened = False
         match kind:
             case "kill worker" if worker:
