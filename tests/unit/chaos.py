@@ -209,7 +209,8 @@ class Chaos:
                 happened = True
                 self.crew.slow_disk.touch()
                 self._for_a_while("slow", 3.0, self.crew.slow_disk.unlink)
-        self.done[kind] += happened
+        if happened:
+            self.done[kind] += 1
 
     def _signal(self, worker: Worker, number: int) -> bool:
         if worker.process.exitcode is not None:
