@@ -6,7 +6,7 @@ import hashlib
 import json
 import socket
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ def _compare(
     directory: Path, transport: str, persistence: str, jobs: int, rounds: int
 ) -> dict[str, list[Cost]]:
     options: tuple[str, ...] = ("--appendonly", "no") if persistence == "off" else ()
-    (port,) = free_ports(1)
+    port = free_port()
     if transport == "TCP":
         options += ("--port", str(port))
     with EmbeddedRedis(directory, options=options) as server:
@@ -183,8 +183,8 @@ def _table(title: str, costs: Mapping[str, list[Cost]]) -> Table:
     return Table(title, columns, rows)
 
 
-def free_ports(count: int) -> list[int]:
-    """Different TCP ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

@@ -9,15 +9,15 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Spread
-from benchmarks.queue import OURS, REFERENCE, free_ports, run, tutorial_loop, two_round_trips
+from benchmarks.queue import OURS, REFERENCE, free_port, run, tutorial_loop, two_round_trips
 from benchmarks.results import Section, Table, verdict
-from workload.errors import UsageError
+from workload.errors import UsageError, WorkloadError
 from workload.queue import Queue, connect
 from workload.redis_server import EmbeddedRedis
 
@@ -54,7 +54,7 @@ def measure(*, quick: bool) -> Section:
     """
     if not PYTHON.exists():
         raise UsageError(f"{PYTHON}: no such file; `make build/peers/.ready` installs the peers")
-    jobs, rounds, trials = (300, 1, 1) if quick else (2000, 5, 3)
+    jobs, rounds, trials = (300, 1, 1) if quick else (1000, 3, 3)
     rates = _throughput(jobs, rounds)
     delays = _recoveries(trials)
     ours = rates[OURS]
@@ -102,12 +102,7 @@ def _delays(seconds: list[float]) -> str:
 
 
 def _throughput(jobs: int, rounds: int) -> dict[str, list[float]]:
-    (port,) = free_ports(1)
-    with (
-        tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
-        EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,
-    ):
-        url = f"redis://127.0.0.1:{port}/0"
+    with _tcp_server() as (server, url):
         queue = Queue(connect(url))
         client = connect(url).client()  # type: ignore[no-untyped-call]
         with connect(server.url) as control, client, closing(queue):
@@ -139,21 +134,15 @@ def _recoveries(trials: int) -> dict[str, list[float]]:
     """All at once, each on a server of its own: they mostly wait."""
     wanted = [(name, peer) for name, peer in PEERS.items() for _ in range(trials)]
     with ThreadPoolExecutor(len(wanted)) as pool:
-        peers = [peer for _, peer in wanted]
-        seconds = pool.map(_recovery, peers, free_ports(len(wanted)))
+        seconds = pool.map(_recovery, [peer for _, peer in wanted])
         delays: dict[str, list[float]] = {}
         for (name, _), delay in zip(wanted, seconds, strict=True):
             delays.setdefault(name, []).append(delay)
     return delays
 
 
-def _recovery(peer: str, port: int) -> float:
-    with (
-        tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
-        EmbeddedRedis(Path(directory), options=("--port", str(port))) as server,
-        connect(server.url) as control,
-    ):
-        url = f"redis://127.0.0.1:{port}/0"
+def _recovery(peer: str) -> float:
+    with _tcp_server() as (server, url), connect(server.url) as control:
         _fill(peer, url, "hold")
         with _working(peer, url) as first:
             _until(lambda: control.llen("bench:starts") >= 1, f"{peer}: the job runs")
@@ -172,6 +161,24 @@ def _recovery(peer: str, port: int) -> float:
 
 
 # --- processes ---
+
+
+@contextmanager
+def _tcp_server() -> Iterator[tuple[EmbeddedRedis, str]]:
+    """A server on TCP and its address; another port when somebody takes the first meanwhile."""
+    with ExitStack() as stack:
+        for tries_left in reversed(range(5)):
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+            port = free_port()
+            server = EmbeddedRedis(directory, options=("--port", str(port)))
+            try:
+                stack.enter_context(server)
+            except WorkloadError:
+                if not tries_left:
+                    raise
+            else:
+                yield server, f"redis://127.0.0.1:{port}/0"
+                return
 
 
 def _fill(peer: str, url: str, what: str) -> None:

@@ -49,12 +49,12 @@ RESTARTS = 2
 """How often one history may restart Redis; it takes longer than all the rest."""
 
 HISTORIES = settings(
-    max_examples=int(os.environ.get("HISTORIES", "15")),
+    max_examples=int(os.environ.get("HISTORIES", "20")),
     stateful_step_count=60,
     derandomize=True,
     database=None,
     deadline=None,
-    phases=[Phase.generate],
+    phases=[Phase.generate],  # shrinking would restart Redis for hours
     suppress_health_check=list(HealthCheck),
 )
 real_time = time.time
@@ -93,6 +93,7 @@ class Histories(RuleBasedStateMachine):
         self.workers = [self._worker() for _ in range(3)]
         self.operator = self._worker().queue
         self._remember()
+        self.operator_pushes_all()
 
     def teardown(self) -> None:
         """In the end one worker that nothing happens to finishes everything."""
@@ -153,7 +154,16 @@ class Histories(RuleBasedStateMachine):
 
     # --- workers ---
 
-    @rule(number=st.integers(0, 2), reply_lost=st.booleans())
+    @rule(steps=st.lists(st.integers(0, 2), min_size=1, max_size=8), reply_lost=st.booleans())
+    def workers_go_on(self, steps: list[int], *, reply_lost: bool) -> None:
+        """What workers do when nothing happens to them: claim, ask for the turn, fold, commit."""
+        for number in steps:
+            if self.workers[number].turn:
+                self.worker_folds_and_commits(number, reply_lost=reply_lost)
+            else:
+                self.worker_claims(number, reply_lost=reply_lost)
+            self.redis_and_the_model_agree()
+
     def worker_claims(self, number: int, *, reply_lost: bool) -> None:
         worker = self.workers[number]
         if worker.turn:
@@ -207,8 +217,6 @@ class Histories(RuleBasedStateMachine):
         reply = worker.queue._run("claim", request, *limits, *held, 1)
         assert reply[1:3] == [lease.dataset, lease.token], reply
 
-    @precondition(lambda self: any(worker.turn for worker in self.workers))
-    @rule(number=st.integers(0, 2), reply_lost=st.booleans())
     def worker_folds_and_commits(self, number: int, *, reply_lost: bool) -> None:
         worker = self.workers[number]
         if not worker.turn:
@@ -219,20 +227,32 @@ class Histories(RuleBasedStateMachine):
         worker.turn = None
         if head.dataset is not None and lease.dataset <= head.dataset:
             self._refuses(worker, lease)
-            return
-        content = json.dumps([head.checkpoint, lease.dataset]).encode()
+        else:
+            self._commits(worker, lease, head.checkpoint, reply_lost=reply_lost)
+
+    @rule(number=st.integers(0, 2), on_head=st.booleans())
+    def confused_worker_commits_without_its_turn(self, number: int, *, on_head: bool) -> None:
+        worker, model = self.workers[number], self.model
+        if worker.held and not worker.turn:
+            chain = [None, *(checkpoint for _, checkpoint in model.commits)]
+            base = chain[-1] if on_head or len(chain) == 1 else chain[-2]
+            if not model.commits or worker.top.dataset > model.commits[-1][0]:
+                self._commits(worker, worker.held.pop(), base, reply_lost=False)
+
+    def _commits(self, worker: Worker, lease: Lease, base: str | None, *, reply_lost: bool) -> None:
+        content = json.dumps([base, lease.dataset]).encode()
         checkpoint = CheckpointStore(self.share).write(content)
         record = {
             "dataset": lease.dataset,
             "date": lease.dataset,
-            "base": head.checkpoint,
+            "base": base,
             "checkpoint": checkpoint,
             "checkpoint_file": f"model_cpt_{lease.dataset}.pkl",
         }
-        expected = self.model.commit(lease.dataset, lease.token, head.checkpoint, checkpoint)
+        expected = self.model.commit(lease.dataset, lease.token, base, checkpoint)
         for _ in range(1 + reply_lost):
             try:
-                worker.queue.complete(lease, head.checkpoint, checkpoint, lease.dataset, record)
+                worker.queue.complete(lease, base, checkpoint, lease.dataset, record)
             except LeaseLost:
                 assert not expected
             else:
@@ -275,9 +295,11 @@ class Histories(RuleBasedStateMachine):
                 worker.queue.refuse(lease, "bad")
         self._remember()
 
-    @rule(number=st.integers(0, 2))
-    def worker_renews(self, number: int) -> None:
+    @rule(number=st.integers(0, 2), late=st.booleans())
+    def worker_renews(self, number: int, *, late: bool) -> None:
         worker = self.workers[number]
+        if late and worker.held:
+            self.lease_runs_out(worker.top.dataset)
         lost = worker.queue.renew([(lease.dataset, lease.token) for lease in worker.held])
         for lease in worker.held:
             if self.model.claims.get(lease.dataset) == lease.token:
