@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import statistics
 import subprocess
 import tempfile
 import time
@@ -14,8 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import Spread
-from benchmarks.queue import OURS, REFERENCE, free_port, run, tutorial_loop, two_round_trips
+from benchmarks.measure import Cost, Spread, cpu_ratio, ratio
+from benchmarks.queue import (
+    OURS,
+    REFERENCE,
+    free_port,
+    run,
+    server_seconds,
+    tutorial_loop,
+    two_round_trips,
+)
 from benchmarks.results import Section, Table, verdict
 from workload.errors import UsageError, WorkloadError
 from workload.queue import Queue, connect
@@ -55,32 +62,43 @@ def measure(*, quick: bool) -> Section:
     if not PYTHON.exists():
         raise UsageError(f"{PYTHON}: no such file; `make build/peers/.ready` installs the peers")
     jobs, rounds, trials = (300, 1, 1) if quick else (1000, 3, 3)
-    rates = _throughput(jobs, rounds)
+    costs = _throughput(jobs, rounds)
     delays = _recoveries(trials)
-    ours = rates[OURS]
+    ours = costs[OURS]
     rows = [
         [
             name,
-            Spread.of(mine).text(),
-            Spread.of(our / rate for our, rate in zip(ours, mine, strict=True)).text(2),
+            Spread.of(cost.rate for cost in mine).text(),
+            ratio(ours, mine).text(2),
+            Spread.of((cost.cpu + cost.server) / cost.units * 1e6 for cost in mine).text(),
+            cpu_ratio(ours, mine).text(2),
         ]
-        for name, mine in rates.items()
+        for name, mine in costs.items()
     ]
-    verdicts = []
-    for name, mine in rates.items():
-        if name != OURS:
-            times = statistics.median(our / rate for our, rate in zip(ours, mine, strict=True))
-            target = 1.3 if name == REFERENCE else 1.0
-            verdicts.append(verdict(f"times as fast as {name}", times, target, 2))
+    verdicts = [
+        verdict(
+            f"times as fast as {name}",
+            ratio(ours, mine).median,
+            1.3 if name == REFERENCE else 1.0,
+            2,
+        )
+        for name, mine in costs.items()
+        if name != OURS
+    ]
     return Section(
         "Other queues",
         f"{jobs:,} jobs that do nothing, one worker process, the same Redis on TCP with its "
         f"append-only file (everysec); median (extremes) of {rounds} turns, each from the start of "
         "the first job to the end of the last. RQ's worker forks nothing, SAQ and arq run ten jobs "
-        "at once, dramatiq eight. Recovery: kill -9 of the worker in the middle of a job, an idle "
+        "at once, dramatiq eight. The ratios are this queue's to the one of the row; "
+        "is worker plus server. Recovery: kill -9 of the worker in the middle of a job, an idle "
         f"worker is there; seconds until the job runs again, at most {LIMIT_SECONDS:.0f}.",
         [
-            Table("Claim and completion", ["queue", "jobs/s", "this queue is faster by"], rows),
+            Table(
+                "Claim and completion",
+                ["queue", "jobs/s", "times as fast", "CPU µs/job", "times less CPU"],
+                rows,
+            ),
             Table(
                 f"Seconds until a job of a killed worker runs again, {trials} trials",
                 ["queue", "seconds", "set for it"],
@@ -101,30 +119,32 @@ def _delays(seconds: list[float]) -> str:
 # --- throughput ---
 
 
-def _throughput(jobs: int, rounds: int) -> dict[str, list[float]]:
+def _throughput(jobs: int, rounds: int) -> dict[str, list[Cost]]:
     with _tcp_server() as (server, url):
         queue = Queue(connect(url))
         client = connect(url).client()  # type: ignore[no-untyped-call]
         with connect(server.url) as control, client, closing(queue):
-            subjects: dict[str, Callable[[], float]] = {
-                OURS: lambda: run(control, partial(two_round_trips, queue), jobs).rate,
-                REFERENCE: lambda: run(control, partial(tutorial_loop, client), jobs).rate,
-                **{name: partial(_rate, control, url, peer, jobs) for name, peer in PEERS.items()},
+            subjects: dict[str, Callable[[], Cost]] = {
+                OURS: partial(run, control, partial(two_round_trips, queue), jobs),
+                REFERENCE: partial(run, control, partial(tutorial_loop, client), jobs),
+                **{name: partial(_cost, control, url, peer, jobs) for name, peer in PEERS.items()},
             }
-            rates: dict[str, list[float]] = {name: [] for name in subjects}
+            costs: dict[str, list[Cost]] = {name: [] for name in subjects}
             for _ in range(rounds):
                 for name, subject in subjects.items():
-                    rates[name].append(subject())
-    return rates
+                    costs[name].append(subject())
+    return costs
 
 
-def _rate(control: redis.Redis, url: str, peer: str, jobs: int) -> float:
+def _cost(control: redis.Redis, url: str, peer: str, jobs: int) -> Cost:
     control.flushall()
     _fill(peer, url, f"{jobs}")
+    served = server_seconds(control)
     with _working(peer, url, fast=True):
         _until(lambda: control.llen("bench:marks") >= 2, f"{peer}: all jobs done")
-    first, last = (float(mark) for mark in control.lrange("bench:marks", 0, 1))
-    return jobs / (last - first)
+        served = server_seconds(control) - served
+    first, last = ([*map(float, mark.split())] for mark in control.lrange("bench:marks", 0, 1))
+    return Cost(jobs, last[0] - first[0], last[1] - first[1], served)
 
 
 # --- recovery ---
