@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Cost, Spread, cpu_ratio, ratio
 from benchmarks.queue import (
+    AT_ONCE,
     OURS,
     REFERENCE,
     free_port,
+    one_round_trip,
     run,
     server_seconds,
     tutorial_loop,
@@ -83,7 +85,7 @@ def measure(*, quick: bool) -> Section:
             2,
         )
         for name, mine in costs.items()
-        if name != OURS
+        if name not in {OURS, AT_ONCE}
     ]
     return Section(
         "Other queues",
@@ -126,6 +128,7 @@ def _throughput(jobs: int, rounds: int) -> dict[str, list[Cost]]:
         with connect(server.url) as control, client, closing(queue):
             subjects: dict[str, Callable[[], Cost]] = {
                 OURS: partial(run, control, partial(two_round_trips, queue), jobs),
+                AT_ONCE: partial(run, control, partial(one_round_trip, client), jobs),
                 REFERENCE: partial(run, control, partial(tutorial_loop, client), jobs),
                 **{name: partial(_cost, control, url, peer, jobs) for name, peer in PEERS.items()},
             }
