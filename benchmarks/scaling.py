@@ -38,6 +38,7 @@ class _Outcome:
     """One run, and the seconds its workers spent in each stage, all added up."""
 
     run: Run
+    work: float
     prepare: float
     serial: float
 
@@ -59,8 +60,8 @@ def measure(*, quick: bool) -> Section:
         body = [
             [
                 f"{workers}",
-                Spread.of(rows / each.run.work for each in outcomes).text(),
-                Spread.of(each.run.work for each in outcomes).text(2),
+                Spread.of(rows / each.work for each in outcomes).text(),
+                Spread.of(each.work for each in outcomes).text(2),
                 Spread.of(each.serial for each in outcomes).text(2),
                 Spread.of(each.prepare for each in outcomes).text(2),
                 Spread.of(each.run.cpu for each in outcomes).text(1),
@@ -88,7 +89,7 @@ def measure(*, quick: bool) -> Section:
     return Section(
         "Scaling",
         f"`workload run` on this machine's {os.cpu_count()} cores, each time on a fresh share with "
-        "a testing day; medians (extremes). Work lasts from the first dataset to the last commit. "
+        "a testing day; medians (extremes). Work lasts from the first claim to the last commit. "
         "Serial is the time in fold and write, one worker after the other, added up over all "
         "datasets; parallel that in reading and checking, on all at once. With more workers "
         "than cores these times include waiting for a core. A larger day is the simulated one many "
@@ -147,12 +148,13 @@ def _enlarged(day: pd.DataFrame, factor: int) -> pd.DataFrame:
 
 
 def _once(datasets: Path, share: Path, workers: int) -> _Outcome:
-    prepare = serial = 0.0
+    work = prepare = serial = 0.0
 
     def look(lines: list[dict[str, Any]]) -> None:
-        nonlocal prepare, serial
+        nonlocal work, prepare, serial
+        work = lines[-1]["committed"] - min(line["started"] for line in lines)
         prepare = sum(line["seconds"].get("prepare", 0.0) for line in lines)
         serial = sum(line["seconds"].get(stage, 0.0) for line in lines for stage in _SERIAL)
 
     done = run(datasets, share, workers, look)
-    return _Outcome(done, prepare, serial)
+    return _Outcome(done, work, prepare, serial)
