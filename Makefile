@@ -90,6 +90,8 @@ requirements: $(READY)
 	    --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	    $$set.in --output-file $$set.txt || exit; \
 	done
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+	  --upgrade --no-deps proofs/requirements.in --output-file proofs/requirements.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
