@@ -244,6 +244,59 @@ def score(
     typer.echo(f"{rows:,} transactions scored: {out}")
 
 
+class ProtocolName(StrEnum):
+    """How the learner is judged; see workload/evaluation/protocols.py."""
+
+    handbook = "handbook"
+    prequential = "prequential"
+
+
+@app.command(epilog="Example: `workload evaluate --datasets data --protocol handbook`")
+def evaluate(
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="handbook: 4 folds of 7 test days; prequential: every day from day 38."),
+    ],
+    *,
+    lag_days: Annotated[
+        int, typer.Option(help="Days until a label is known, in features and in training.")
+    ] = 8,
+    label: Annotated[
+        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
+    ] = "TX_FRAUD_SCENARIO",
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Also fit logistic regression, random forest and gradient boosting on the "
+            "handbook's 15 features (handbook protocol; takes minutes).",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Judge the learner by a published protocol, beside baselines, with labels that come late.
+
+    Figures come twice: learned from the whole chain of days, and from 7 labelled days only. Nothing
+    is written.
+    """
+    from workload.display import counting  # noqa: PLC0415
+    from workload.evaluation.baselines import FITS  # noqa: PLC0415
+    from workload.evaluation.files import day_files  # noqa: PLC0415
+    from workload.evaluation.protocols import Protocol  # noqa: PLC0415
+    from workload.evaluation.results import Settings  # noqa: PLC0415
+    from workload.evaluation.results import evaluate as judge  # noqa: PLC0415
+    from workload.evaluation.text import as_text  # noqa: PLC0415
+
+    settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
+    steps = len(day_files(datasets)) + (FITS if baselines else 0)
+    with counting("Evaluating", steps, every=30) as advance:
+        result = judge(datasets, settings, advance)
+    typer.echo(json.dumps(result) if as_json else as_text(result))
+
+
 ShareOption = Annotated[
     Path | None,
     typer.Option(help="Share of a local run; without it, the Redis of WORKLOAD_REDIS_URL."),
