@@ -24,7 +24,13 @@ def main() -> int:
     options = parser.parse_args()
     _pin()
 
-    from benchmarks import memory, pipeline, queue, workers  # noqa: PLC0415 - NumPy must be pinned
+    from benchmarks import (  # noqa: PLC0415 - NumPy must be pinned
+        learner,
+        memory,
+        pipeline,
+        queue,
+        workers,
+    )
     from benchmarks.machine import describe  # noqa: PLC0415
 
     measure = {
@@ -32,6 +38,7 @@ def main() -> int:
         "pipeline": pipeline.measure,
         "workers": workers.measure,
         "memory": memory.measure,
+        "learner": learner.measure,
     }
     for name in (options.only,) if options.only else SECTIONS:
         machine = describe()

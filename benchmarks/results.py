@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.machine import Machine
 
 
-SECTIONS = ("queue", "pipeline", "workers", "memory")
+SECTIONS = ("queue", "pipeline", "workers", "memory", "learner")
 """In the order they are measured and shown."""
 
 

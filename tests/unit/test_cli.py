@@ -75,7 +75,7 @@ def assert_one_line(text: str) -> None:
 
 def test_the_commands_are_those_of_the_manual() -> None:
     queue = ["push", "status", "dead", "retry", "skip", "rebuild"]
-    expected = {"", "simulate", "run", "work", "report", "score", "queue", "share"}
+    expected = {"", "simulate", "run", "work", "report", "score", "evaluate", "queue", "share"}
     expected |= {f"share {name}" for name in ("list", "receive", "send")}
     assert expected | {f"queue {name}" for name in queue} <= set(COMMANDS)
 

@@ -22,7 +22,7 @@ from workload.evaluation.files import day_files
 from workload.evaluation.protocols import Learned, Protocol, Scored
 from workload.evaluation.published import NAMES, WINDOWS, with_features
 from workload.evaluation.resampling import Draws, figures, interval
-from workload.evaluation.results import Settings, _prepared, check
+from workload.evaluation.results import Settings, check, prepared
 from workload.evaluation.results import evaluate as judge
 from workload.evaluation.text import as_text
 from workload.metrics import evaluate
@@ -61,8 +61,8 @@ def run(
     lag: int = 8,
     contenders: dict[str, Any] | None = None,
 ) -> list[Scored]:
-    prepared = _prepared([(day, None) for day in days], START, lag, lambda _: None)
-    return SCORES[protocol](prepared, contenders or {"learner": Streaming.untrained()}, lag)
+    in_order = prepared([(day, None) for day in days], START, lag, lambda _: None)
+    return SCORES[protocol](in_order, contenders or {"learner": Streaming.untrained()}, lag)
 
 
 @dataclass(frozen=True)
@@ -364,21 +364,21 @@ def test_learned_baselines_learn_from_the_published_features_of_the_days_they_ar
     days: list[Day],
 ) -> None:
     random = np.random.default_rng(0)
-    prepared = []
+    made = []
     for number, day in enumerate(days[:4]):
         published = random.normal(size=(day.rows, len(NAMES))).astype(np.float32)
         labels = (published[:, 4] > 1).astype(np.int8)
         columns = np.zeros((0, 0), np.int32)
-        prepared.append(Prepared(number, replace(day, scenario=labels), columns, published))
+        made.append(Prepared(number, replace(day, scenario=labels), columns, published))
     said: list[str] = []
     contenders: dict[str, Any] = learned_baselines(said.append)
     for name, contender in contenders.items():
-        for each in prepared[:3]:
+        for each in made[:3]:
             contender = contender.fit(each)  # noqa: PLW2901 - a value
-        probability = contender.probability(prepared[3])
-        assert average_precision_score(prepared[3].day.fraud, probability) > 0.9, name
+        probability = contender.probability(made[3])
+        assert average_precision_score(made[3].day.fraud, probability) > 0.9, name
         with pytest.raises(ValueError, match="without the published features"):
-            contender.fit(replace(prepared[0], published=None))
+            contender.fit(replace(made[0], published=None))
     assert said == [f"{name}, 3 days" for name in contenders]
 
 

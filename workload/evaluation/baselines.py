@@ -1,7 +1,7 @@
 """The published kinds of model on the published features, fitted anew for every fold.
 
-Each is scikit-learn's with its defaults, but for the rows that a tree of the forest draws. The handbook tunes its models within each training window;
-its own figures are in docs/how-it-works.md beside these.
+Each is scikit-learn's with its defaults, but for the rows that a tree of the forest draws. The
+handbook tunes its models within each training window.
 """
 
 from __future__ import annotations

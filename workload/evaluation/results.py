@@ -88,9 +88,9 @@ def evaluate(
 
         contenders |= learned_baselines(progress)
         days = with_features(list(_days(files, settings.label)), settings.lag_days)
-    prepared = _prepared(days, first, settings.lag_days, progress)
+    in_order = prepared(days, first, settings.lag_days, progress)
     run = protocols.handbook if settings.protocol is Protocol.handbook else protocols.prequential
-    tests = run(prepared, contenders, settings.lag_days)
+    tests = run(in_order, contenders, settings.lag_days)
     draws = Draws.of(tests)
     both = {
         name: {
@@ -158,13 +158,20 @@ def _days(files: dict[dt.date, Path], label: str) -> Iterator[Day]:
             raise DatasetRefused(f"{path}: {error}") from error
 
 
-def _prepared(
+def prepared(
     days: Iterable[tuple[Day, NDArray[np.float32] | None]],
     first: dt.date,
     lag_days: int,
     progress: Callable[[str], None],
 ) -> Iterator[Prepared]:
-    """Let time pass; each day's columns are made before its rows, let alone its labels, are in."""
+    """Let time pass; each day's columns are made before its rows, let alone its labels, are in.
+
+    Args:
+        days: in order, each with the handbook's features or None.
+        first: the day that has number 0.
+        lag_days: age at which labels become visible to the columns.
+        progress: called with the date of each day that is done.
+    """
     state = State.empty()
     for day, published in days:
         state = state.advance(day.date, lag_days)
