@@ -66,6 +66,28 @@ WIDTHS = {
 }
 """Name and number of columns of each feature, in the order of the columns; see `columns`."""
 
+SAID = {
+    "amount": "the amount",
+    "amount_rule": "the amount against the amount rule",
+    "hour_weekend": "hour and weekend",
+    "ratio_evidence": "amount over the card's level, by its unusual amounts lately",
+    "ratio_history": "amount over the card's level, by what is known of it",
+    "spell": "the card's spell of unusual amounts",
+    "since_unusual": "days since the card's last unusual amount",
+    "unusual_today": "the card's unusual amounts today",
+    "pace": "the card's transactions this week",
+    "spending": "the card's spending this week",
+    "card_frauds": "the card's known frauds",
+    "terminal_activity": "the terminal's transactions",
+    "risk_7": "the terminal's share of frauds, weeks",
+    "risk_30": "the terminal's share of frauds, months",
+    "episode": "age of the terminal's run of frauds",
+    "episode_frauds": "frauds of the terminal's run",
+    "since_fraud": "days since the terminal's last fraud",
+    "since_clean": "days since the terminal's last genuine transaction",
+}
+"""Each feature in words, for people who read why a score is high."""
+
 FEATURES = len(WIDTHS)
 COLUMNS = sum(WIDTHS.values())
 _FIRST_COLUMN = dict(zip(WIDTHS, accumulate(WIDTHS.values(), initial=0), strict=False))

@@ -79,6 +79,16 @@ class Learner:
             margin += self.weights[columns[:, feature]]
         return np.asarray(expit(margin), np.float64)
 
+    def terms(self, columns: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return what each feature adds to the log-odds of each row: (n, FEATURES).
+
+        A row's log-odds are the intercept and the sum of its terms.
+
+        Args:
+            columns: (n, FEATURES) as for `fit`.
+        """
+        return self.weights[columns]
+
     def to_arrays(self) -> dict[str, object]:
         """Return builtins and NumPy arrays only, nothing of scikit-learn's."""
         return {"weights": self.weights, "intercept": self.intercept, "rows": self.rows}
