@@ -38,7 +38,6 @@ GROUPS = {
     "the card's unusual amounts": ("spell", "since_unusual", "unusual_today"),
     "the card's pace and spending": ("pace", "spending"),
     "the card's visible frauds": ("card_frauds",),
-    "the terminal's activity and share of frauds": ("terminal_activity", "risk_7", "risk_30"),
     "the terminal's episode": ("episode", "episode_frauds", "since_fraud", "since_clean"),
 }
 """Features that are left out together; every feature is in one group."""

@@ -278,7 +278,7 @@ def test_scores_that_shift_and_cards_that_are_new_make_a_model_stale() -> None:
     records = ledger(60)
     for record in records[-7:]:
         histogram = record["metrics"]["next_day"]["histogram"]
-        histogram["genuine"] = [0, 0, sum(histogram["genuine"]), *[0] * (BINS - 3)]
+        histogram["genuine"] = [*[0] * (BINS - 1), sum(histogram["genuine"])]
     assert "scores have shifted" in str(stale(records))
     records = ledger(60)
     for record in records[-7:]:
@@ -289,15 +289,17 @@ def test_scores_that_shift_and_cards_that_are_new_make_a_model_stale() -> None:
 
 
 def test_the_stability_index_is_0_for_equal_shares_and_grows_with_their_distance() -> None:
-    def histogram(*genuine: int) -> dict[str, list[int]]:
-        return {"genuine": [*genuine, *[0] * (BINS - len(genuine))], "fraud": [0] * BINS}
+    def histogram(low: int, high: int) -> dict[str, list[int]]:
+        return {"genuine": [low, *[0] * (BINS - 2), high], "fraud": [0] * BINS}
 
-    before = histogram(1000, 1000)
-    assert stability_index(before, histogram(10, 10)) == pytest.approx(0)
-    near, far = (stability_index(before, histogram(*now)) for now in ((600, 400), (900, 100)))
-    assert near == pytest.approx(0.1 * math.log(1.5), rel=0.01)
-    assert far == pytest.approx(0.4 * math.log(9), rel=0.02)
-    assert stability_index(before, histogram()) is None
+    before = histogram(10_000, 10_000)
+    assert stability_index(before, histogram(700, 700)) == pytest.approx(0, abs=1e-3)
+    near, far = (stability_index(before, histogram(*now)) for now in ((6000, 4000), (9000, 1000)))
+    assert near == pytest.approx(0.1 * math.log(1.5), abs=0.01)
+    assert far == pytest.approx(0.4 * math.log(9), abs=0.01)
+    assert stability_index(before, histogram(0, 0)) is None
+    below = {"genuine": [0, 10_000, *[0] * (BINS - 3), 10_000], "fraud": [0] * BINS}
+    assert stability_index(before, below) == 0, "scores below 3 % are one group"
 
 
 def test_plots_take_every_colour_from_the_style_sheet() -> None:
