@@ -223,6 +223,13 @@ def test_a_page_needs_nothing_from_the_network_and_no_script() -> None:
         assert (attributes.get("href") or "#").startswith("#")
 
 
+def test_small_numbers_on_the_axes_keep_their_digits() -> None:
+    html = page(ledger(40), [], generated=NOW)
+    said = re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    assert {"0.001", "0.01", "0.1"} <= set(said)  # of the calibration
+    assert {"0.02", "0.04"} <= set(said)  # of the drift
+
+
 def test_kinds_of_fraud_are_listed_with_what_100_cards_a_day_reach() -> None:
     records = ledger(4)
     html = page(records, [], generated=NOW)

@@ -216,6 +216,14 @@ def date_ticks(first: dt.date, last: dt.date) -> list[tuple[dt.date, str]]:
     return list(zip(ticks, labels, strict=True))
 
 
+_DECIMALS = re.compile(r"-?\d+\.\d\d+")
+"""Coordinates with more digits than are seen; text between the tags keeps all of its digits."""
+
+
+def _one_decimal(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}"
+
+
 def _canvas() -> tuple[Figure, Axes]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=INCHES, layout="constrained")
@@ -276,7 +284,7 @@ def _svg(figure: Figure, label: str) -> str:
         svg,
     )
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"-?\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: _DECIMALS.sub(_one_decimal, tag[0]), svg)
     svg = re.sub(r' font-family: [^;"]*;| transform="rotate\(-?0 [^"]*"', "", svg)
     svg = re.sub(r"\s*\n\s*", "\n", svg).replace("xlink:href", "href")
     for colour, variable in COLOURS.items():
