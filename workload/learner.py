@@ -98,7 +98,7 @@ class Learner:
             margin += self.mean_weights[columns[:, feature]]
         return np.asarray(expit(margin), np.float64)
 
-    def terms(self, columns: NDArray[np.int32]) -> NDArray[np.float64]:
+    def terms(self, columns: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return what each feature adds to the log-odds of each row: (n, FEATURES).
 
         A row's log-odds are the mean intercept and the sum of its terms.

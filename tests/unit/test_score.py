@@ -198,6 +198,18 @@ def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
         np.testing.assert_allclose(over[np.arange(len(over)), chosen], expected, atol=1e-9)
 
 
+def test_a_day_scored_in_parts_has_the_scores_of_the_whole(
+    days: list[Path], checkpoint: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
+    for rows in (50, 300):
+        monkeypatch.setattr("workload.score.ROWS_AT_ONCE", rows)
+        parts = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
+        exact = [name for name in whole if not name.startswith("LOG_ODDS")]
+        pd.testing.assert_frame_equal(parts[exact], whole[exact])
+        pd.testing.assert_frame_equal(parts, whole, rtol=1e-9)
+
+
 def test_options_leave_the_scores_themselves_alone(
     days: list[Path], checkpoint: Path, out: Path
 ) -> None:
