@@ -106,7 +106,7 @@ class Learner:
         Args:
             columns: (n, FEATURES) as for `fit`.
         """
-        return self.mean_weights[columns]
+        return np.asarray(self.mean_weights[columns], np.float64)
 
     def to_arrays(self) -> dict[str, object]:
         """Return builtins and NumPy arrays only, nothing of scikit-learn's."""

@@ -132,8 +132,8 @@ def handbook(days: Iterable[Prepared], contenders: Contenders, lag_days: int) ->
     """Four folds of 7 training days, a feedback delay, and 7 test days with frozen weights.
 
     Rows of cards already known as compromised are left out of a test: cards with a fraud in the
-    training days, or on a later day whose labels have arrived (the handbook's `get_train_test_set`,
-    chapter 5). The whole-chain variant learns every day up to the end of the training days.
+    training days, or on a later day whose labels have arrived (the handbook's rule for its
+    test sets). The whole-chain variant learns every day up to the end of the training days.
 
     Args:
         days: prepared with labels that are visible at `lag_days`, in order.
