@@ -145,6 +145,8 @@ def handbook(days: Iterable[Prepared], contenders: Contenders, lag_days: int) ->
     folds.reverse()
     chain = dict(contenders)
     for day in days:
+        if day.number > folds[-1].collected.test[1]:
+            break
         for fold in folds:
             fold.see(day, chain)
         if day.number <= folds[-1].last_training:
