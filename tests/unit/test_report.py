@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from bisect import bisect_left
 from collections import Counter
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workload.metrics import BINS
+from workload.metrics import BINS, EDGES
 from workload.report import text_entry, write_report
 from workload.report.drift import drift, stability_index
 from workload.report.page import page
@@ -282,11 +283,14 @@ def test_a_model_that_ranks_worse_than_before_is_stale_and_says_so_in_one_line()
 
 
 def test_scores_that_shift_and_cards_that_are_new_make_a_model_stale() -> None:
-    records = ledger(60)
-    for record in records[-7:]:
-        histogram = record["metrics"]["next_day"]["histogram"]
-        histogram["genuine"] = [*[0] * (BINS - 1), sum(histogram["genuine"])]
-    assert "scores have shifted" in str(stale(records))
+    for moved, shifted in ((0.005, False), (0.06, True)):  # part of the rows that scores 5 % now
+        records = ledger(60)
+        for record in records[-7:]:
+            genuine = record["metrics"]["next_day"]["histogram"]["genuine"]
+            position = bisect_left(EDGES, 0.05)
+            genuine[position] += round(moved * 9600)
+            genuine[0] -= round(moved * 9600)
+        assert ("scores have shifted" in str(stale(records))) is shifted
     records = ledger(60)
     for record in records[-7:]:
         record["ids"]["new_cards"] = 1000
