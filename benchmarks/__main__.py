@@ -7,33 +7,49 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.results import SECTIONS, store
+from benchmarks.results import REHEARSED, SECTIONS, store
 from workload.numeric import pinned_environment
 
 HERE = Path(__file__).parent
+MEASURED = tuple(name for name in SECTIONS if name != REHEARSED)
 
 
 def main() -> int:
     """Returns the exit code: 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="rough figures, in less time")
-    parser.add_argument("--only", choices=SECTIONS, help="measure one section")
+    parser.add_argument("--only", choices=MEASURED, help="measure one section")
     parser.add_argument(
         "--write", action="store_true", help="store results.json and results.md beside the code"
     )
     options = parser.parse_args()
     _pin()
 
-    from benchmarks import memory, pipeline, queue, workers  # noqa: PLC0415 - NumPy must be pinned
+    from benchmarks import (  # noqa: PLC0415 - NumPy must be pinned
+        learner,
+        long_run,
+        memory,
+        pipeline,
+        queue,
+        recovery,
+        scaling,
+        workers,
+    )
     from benchmarks.machine import describe  # noqa: PLC0415
+    from benchmarks.peers import measure as peers  # noqa: PLC0415
 
     measure = {
         "queue": queue.measure,
+        "peers": peers.measure,
+        "recovery": recovery.measure,
+        "long_run": long_run.measure,
         "pipeline": pipeline.measure,
         "workers": workers.measure,
+        "scaling": scaling.measure,
         "memory": memory.measure,
+        "learner": learner.measure,
     }
-    for name in (options.only,) if options.only else SECTIONS:
+    for name in (options.only,) if options.only else MEASURED:
         machine = describe()
         section = measure[name](quick=options.quick)
         print(section.text(), end="\n\n", flush=True)

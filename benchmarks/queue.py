@@ -30,6 +30,7 @@ LEASE_SECONDS = 20
 
 REFERENCE = "tutorial: claim, lease, remove, release"
 OURS = "this queue: claim, complete"
+AT_ONCE = "this queue: complete + next claim at once"
 
 _DATE = "2018-04-01"
 
@@ -59,7 +60,7 @@ def _compare(
     directory: Path, transport: str, persistence: str, jobs: int, rounds: int
 ) -> dict[str, list[Cost]]:
     options: tuple[str, ...] = ("--appendonly", "no") if persistence == "off" else ()
-    port = _free_port()
+    port = free_port()
     if transport == "TCP":
         options += ("--port", str(port))
     with EmbeddedRedis(directory, options=options) as server:
@@ -68,18 +69,18 @@ def _compare(
         client = connect(url).client()  # type: ignore[no-untyped-call]
         with connect(url) as control, client, closing(queue):
             loops: dict[str, Callable[[Iterator[int]], None]] = {
-                REFERENCE: partial(_tutorial, client),
+                REFERENCE: partial(tutorial_loop, client),
                 "tutorial: the same, asking `empty` before": partial(
-                    _tutorial, client, asking=True
+                    tutorial_loop, client, asking=True
                 ),
-                OURS: partial(_two_round_trips, queue),
-                "this queue: complete + next claim at once": partial(_one_round_trip, client),
+                OURS: partial(two_round_trips, queue),
+                AT_ONCE: partial(one_round_trip, client),
             }
-            subjects = {name: partial(_run, control, loop, jobs) for name, loop in loops.items()}
+            subjects = {name: partial(run, control, loop, jobs) for name, loop in loops.items()}
             return in_turn(subjects, rounds)
 
 
-def _run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
+def run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
     """Fills an empty server, runs the loop and checks that nothing is left."""
     control.flushall()
     control.rpush(NAME, *(f"datasets/training/{number:06}.pkl" for number in range(jobs)))
@@ -88,17 +89,19 @@ def _run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int)
         loop(iter(range(jobs)))
         return jobs
 
-    def server() -> float:
-        usage: dict[str, Any] = control.info("cpu")
-        return float(usage["used_cpu_user"]) + float(usage["used_cpu_sys"])
-
-    cost = timed(work, server)
+    cost = timed(work, lambda: server_seconds(control))
     if control.exists(NAME, f"{NAME}:processing"):
         raise RuntimeError("a loop has left jobs behind")
     return cost
 
 
-def _tutorial(client: redis.Redis, numbers: Iterator[int], *, asking: bool = False) -> None:
+def server_seconds(control: redis.Redis) -> float:
+    """Processor time that the server has used so far."""
+    usage: dict[str, Any] = control.info("cpu")
+    return float(usage["used_cpu_user"]) + float(usage["used_cpu_sys"])
+
+
+def tutorial_loop(client: redis.Redis, numbers: Iterator[int], *, asking: bool = False) -> None:
     """The loop of the tutorial's ``rediswq.py``: two commands to lease, two to complete.
 
     The tutorial's worker also asks whether the queue is empty before each job.
@@ -115,7 +118,7 @@ def _tutorial(client: redis.Redis, numbers: Iterator[int], *, asking: bool = Fal
         client.delete(f"{NAME}:leased_by_session:{digest}")
 
 
-def _two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
+def two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
     """As a worker does it."""
     for number in numbers:
         claimed = queue.claim()
@@ -125,7 +128,7 @@ def _two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
         queue.complete(lease, base, f"{number}", _DATE, {"dataset": lease.dataset})
 
 
-def _one_round_trip(client: redis.Redis, numbers: Iterator[int]) -> None:
+def one_round_trip(client: redis.Redis, numbers: Iterator[int]) -> None:
     """Each completion travels with the next claim; what a worker could do, and does not."""
     connection = client.connection_pool.get_connection()
     claim, complete = (
@@ -183,7 +186,8 @@ def _table(title: str, costs: Mapping[str, list[Cost]]) -> Table:
     return Table(title, columns, rows)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

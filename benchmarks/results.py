@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.plots import draw_queues
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -13,7 +15,21 @@ if TYPE_CHECKING:
     from benchmarks.machine import Machine
 
 
-SECTIONS = ("queue", "pipeline", "workers", "memory")
+REHEARSED = "rehearsal"
+"""Measured by ``make rehearse``, all others by ``python -m benchmarks``."""
+
+SECTIONS = (
+    "queue",
+    "peers",
+    "recovery",
+    "long_run",
+    "pipeline",
+    "workers",
+    "scaling",
+    "memory",
+    "learner",
+    REHEARSED,
+)
 """In the order they are measured and shown."""
 
 
@@ -84,6 +100,7 @@ def store(directory: Path, name: str, section: Section, machine: Machine, *, qui
     sections = {key: sections[key] for key in SECTIONS if key in sections}
     path.write_text(json.dumps(sections, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (directory / "results.md").write_text(_markdown(sections), "utf-8")
+    draw_queues(sections, directory.parent / "docs/queues.svg")
 
 
 def _markdown(sections: dict[str, Any]) -> str:

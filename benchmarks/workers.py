@@ -8,20 +8,21 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.batch import running
 from benchmarks.days import simulated
 from benchmarks.measure import Spread
 from benchmarks.results import Section, Table
 from workload.datasets import read_day
+from workload.ledger import read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """Seconds of one run."""
 
     start: float
@@ -41,11 +42,11 @@ def measure(*, quick: bool) -> Section:
         datasets = Path(name) / "datasets"
         *training, _ = simulated(datasets, days, "pkl")
         rows = sum(read_day(path).rows for path in training)
-        runs: dict[int, list[_Run]] = {1: [], 2: []}
+        runs: dict[int, list[Run]] = {1: [], 2: []}
         for _ in range(rounds):
             for workers, done in runs.items():
-                done.append(_run(datasets, Path(name) / "share", workers))
-    columns: dict[str, Callable[[_Run], float]] = {
+                done.append(run(datasets, Path(name) / "share", workers))
+    columns: dict[str, Callable[[Run], float]] = {
         "start-up s": lambda run: run.start,
         "work s": lambda run: run.work,
         "whole run s": lambda run: run.wall,
@@ -72,7 +73,13 @@ def measure(*, quick: bool) -> Section:
     )
 
 
-def _run(datasets: Path, share: Path, workers: int) -> _Run:
+def run(
+    datasets: Path,
+    share: Path,
+    workers: int,
+    look: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+) -> Run:
+    """Runs the batch on a copy of the datasets; ``look`` is given the ledger's lines."""
     shutil.copytree(datasets, share / "datasets")
     before = _children_cpu()
     begin = time.monotonic()
@@ -81,8 +88,9 @@ def _run(datasets: Path, share: Path, workers: int) -> _Run:
     wall = time.monotonic() - begin
     start = batch.moments("Processing dataset:")[0]
     end = batch.moments("Committed:")[-1]
+    look(read_ledger(share / "output/ledger.jsonl"))
     shutil.rmtree(share)
-    return _Run(start, end - start, wall, _children_cpu() - before)
+    return Run(start, end - start, wall, _children_cpu() - before)
 
 
 def _children_cpu() -> float:

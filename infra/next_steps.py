@@ -18,7 +18,7 @@ def next_steps(settings: Settings) -> str:
         ("scripts/status.sh", "queue, workers, cost so far, and what is wrong"),
         ("scripts/logs.sh", "what the workers say"),
         ("scripts/fetch-results.sh", "copies model, ledger and reports to results/"),
-        ("pulumi config set run 2 && pulumi up", "another run, for datasets that came later"),
+        ("pulumi config set run 2 && pulumi up", "another run, once later datasets are queued"),
     ]
     lines = [f"{command:<38}# {what}" for command, what in steps]
     if settings.on_google:

@@ -11,6 +11,7 @@ import pulumi_gcp as gcp
 from pulumi_kubernetes.apps.v1 import StatefulSet
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaim,
+    PersistentVolumeClaimSpecArgsDict,
     PodTemplateSpecArgsDict,
     ProbeArgsDict,
     Secret,
@@ -101,14 +102,17 @@ class ClusterRedis(pulumi.ComponentResource):
             string_data={"password": password.result, "redis.conf": config},
             opts=child,
         )
+        claim: PersistentVolumeClaimSpecArgsDict = {
+            "access_modes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": f"{settings.redis_disk_gib}Gi"}},
+        }
+        # A null would differ from the class that the cluster fills in, and replace the disk.
+        if settings.redis_storage_class:
+            claim["storage_class_name"] = settings.redis_storage_class
         disk = PersistentVolumeClaim(
             f"{name}-disk",
             metadata={"name": "redis-data", "namespace": namespace, "labels": labels},
-            spec={
-                "access_modes": ["ReadWriteOnce"],
-                "storage_class_name": settings.redis_storage_class or None,
-                "resources": {"requests": {"storage": f"{settings.redis_disk_gib}Gi"}},
-            },
+            spec=claim,
             opts=child,
         )
         service = Service(

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import (
     PersistentVolume,
     PersistentVolumeClaim,
+    PersistentVolumeClaimSpecArgsDict,
     PersistentVolumeSpecArgsDict,
 )
 
@@ -62,15 +63,18 @@ class ShareVolume(pulumi.ComponentResource):
                 },
                 opts=child,
             )
+        wanted: PersistentVolumeClaimSpecArgsDict = {
+            "access_modes": ["ReadWriteMany"],
+            "storage_class_name": "" if volume else settings.share_storage_class,
+            "resources": {"requests": {"storage": settings.share_claim_size}},
+        }
+        # A null would differ from the volume that a class provides, and replace the claim.
+        if volume:
+            wanted["volume_name"] = volume.metadata.name
         claim = PersistentVolumeClaim(
             f"{name}-claim",
             metadata={"name": CLAIM, "namespace": namespace, "labels": labels},
-            spec={
-                "access_modes": ["ReadWriteMany"],
-                "storage_class_name": "" if volume else settings.share_storage_class,
-                "volume_name": volume.metadata.name if volume else None,
-                "resources": {"requests": {"storage": settings.share_claim_size}},
-            },
+            spec=wanted,
             opts=child,
         )
         self.claim = claim.metadata.name

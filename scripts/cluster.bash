@@ -64,7 +64,8 @@ reach_cluster() {
   trap leave EXIT
   outputs=$(pulumi_ stack output --json) || fail "no outputs: select a stack or say --stack NAME"
   outputs=$(helper outputs <<<"$outputs") || exit
-  local namespace='' kube_context='' has_kubeconfig=false
+  local kube_context='' has_kubeconfig=false
+  namespace=''
   eval "$outputs"
   kubectl=(kubectl --namespace "$namespace")
   if [ -n "$kube_context" ]; then kubectl+=(--context "$kube_context"); fi

@@ -27,7 +27,8 @@ reach_cluster
 # shellcheck disable=SC2154 # set by the outputs
 export BATCH_JOB=$job_name BATCH_RATES=$hourly_usd
 code=0
-helper watch cluster || code=$?
+helper watch cluster "$namespace" || code=$?
+[ "$code" != 4 ] || exit 3
 [ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 open_pod 3600
 helper watch status "$pod" || code=$?

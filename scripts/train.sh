@@ -61,14 +61,27 @@ step "What it will be, and what it costs"
 pulumi_ preview
 $yes || confirm "Bring it up?" || fail "stopped; nothing was changed"
 
-step "Stack"
-pulumi_ up --yes --skip-preview
+bring_up() {
+  step "Stack"
+  pulumi_ up --yes --skip-preview
+}
 
-step "Datasets"
-"$here/transfer-datasets.sh" "${stack[@]+"${stack[@]}"}" "$directory"
+hand_over() {
+  step "Datasets"
+  "$here/transfer-datasets.sh" "${stack[@]+"${stack[@]}"}" "$directory"
 
-step "Queue"
-"$here/queue-jobs.sh" "${stack[@]+"${stack[@]}"}"
+  step "Queue"
+  "$here/queue-jobs.sh" "${stack[@]+"${stack[@]}"}"
+}
+
+# The first run of a stack waits for its first dataset; a later one ends at once when none is queued.
+if [ -n "$run" ] && pulumi_ stack output job_name >/dev/null 2>&1; then
+  hand_over
+  bring_up
+else
+  bring_up
+  hand_over
+fi
 
 step "Training (Ctrl-C stops watching; the Job goes on)"
 reach_cluster

@@ -22,6 +22,8 @@ from workload.state import LABEL_LAG_DAYS, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from workload.datasets import Day
 
 
@@ -113,16 +115,12 @@ def fold(
             f"its date {day.date} is not after {base.record['date']}, the last day learned "
             f"({base.record['dataset']}); `workload queue rebuild` replays the chain in date order"
         )
-    state = base.state.advance(day.date)
-    columns = state.columns(day)
-    next_day = (
-        evaluate(base.learner.probability(columns), day.fraud, day.customer)
-        if base.checkpoint
-        else None
-    )
+    dawn = base.state.advance(day.date)
+    columns = dawn.columns(day)
+    next_day = _tested(base.learner, columns, day) if base.checkpoint else None
     learner = base.learner.fit(columns, day.fraud)
-    state = state.absorb(day)
-    training = evaluate(learner.probability(columns), day.fraud, day.customer)
+    state = dawn.absorb(day)
+    training = _tested(learner, columns, day)
     tested, note = _test(state, learner, day, testing) if testing else (None, untested)
     record: dict[str, Any] = {
         "order": base.record.get("order", 0) + 1,
@@ -131,6 +129,7 @@ def fold(
         "sha256": day.sha256,
         "rows": day.rows,
         "frauds": int(np.count_nonzero(day.fraud)),
+        "ids": _ids(dawn, day),
         "base": base.checkpoint,
         "checkpoint_file": checkpoint_name(dataset),
         "label": label,
@@ -159,6 +158,21 @@ def fold(
     return Model(state, learner, record, sha256(content)), content
 
 
+def _ids(state: State, day: Day) -> dict[str, int]:
+    """How many cards and terminals the day has, and how many of them the state does not know.
+
+    A terminal is known from the day on which its first labels are visible.
+    """
+    rows = state.rows(day)
+    terminals, _ = state.terminals.including(rows.terminals.ids)
+    return {
+        "cards": len(rows.cards.ids),
+        "new_cards": len(rows.table.ids) - len(state.customers.ids),
+        "terminals": len(rows.terminals.ids),
+        "new_terminals": len(terminals.ids) - len(state.terminals.ids),
+    }
+
+
 def _testing_identity(base: Model, testing: TestSet | None) -> dict[str, str | None]:
     """What the chain is tested on: settled by its first fold, kept by all others."""
     if base.record:
@@ -181,4 +195,8 @@ def _test(
     if test_day.date <= day.date:
         return None, f"the testing day {test_day.date} is not after the training day"
     columns = state.advance(test_day.date).columns(test_day)
-    return evaluate(learner.probability(columns), test_day.fraud, test_day.customer), None
+    return _tested(learner, columns, test_day), None
+
+
+def _tested(learner: Learner, columns: NDArray[np.int32], day: Day) -> dict[str, object]:
+    return evaluate(learner.probability(columns), day.fraud, day.customer, scenario=day.scenario)

@@ -21,7 +21,7 @@ from workload.share import NotVisible, Share, sync, write_atomic, writing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FORMAT = "batch-aiml checkpoint 1"
+FORMAT = "batch-aiml checkpoint 2"
 _PREFIX = "model_cpt_"
 _RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", "label"}
 

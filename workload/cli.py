@@ -230,18 +230,83 @@ def report(
 
 @app.command(
     epilog="Example: `workload score --checkpoint share/output/model_cpt_2018-04-30.pkl "
-    "--dataset share/datasets/testing/test_dataset.pkl --out scores.csv`"
+    "--dataset share/datasets/testing/test_dataset.pkl --out scores.csv --cards 100 --explain`"
 )
 def score(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint file.")],
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint file, of an earlier day.")],
     dataset: Annotated[Path, typer.Option(help="Day file to score; labels are not needed.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv or .parquet.")],
+    *,
+    cards: Annotated[
+        int | None,
+        typer.Option(help="Cards one can check: adds CHECK, true for those ranked highest.", min=1),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the three main reasons of each score.")
+    ] = False,
 ) -> None:
-    """Write the fraud probability of each transaction of a day."""
+    """Write the fraud probability and the rank of each transaction of a day."""
     from workload.score import score as write_scores  # noqa: PLC0415
 
-    rows = write_scores(checkpoint, dataset, out)
-    typer.echo(f"{rows:,} transactions scored: {out}")
+    written = write_scores(checkpoint, dataset, out, cards=cards, explain=explain)
+    typer.echo(f"{written.rows:,} transactions scored: {out}")
+    if cards is not None and written.threshold is not None:
+        typer.echo(f"to check {cards:,} cards: probability {written.threshold:.6f} and above")
+    elif cards is not None:
+        typer.echo(f"to check: all cards, there are no more than {cards:,}")
+
+
+class ProtocolName(StrEnum):
+    """How the learner is judged; see workload/evaluation/protocols.py."""
+
+    handbook = "handbook"
+    prequential = "prequential"
+
+
+@app.command(epilog="Example: `workload evaluate --datasets data --protocol handbook`")
+def evaluate(
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="handbook: 4 folds of 7 test days; prequential: every day from day 38."),
+    ],
+    *,
+    lag_days: Annotated[
+        int, typer.Option(help="Days until a label is known, in features and in training.")
+    ] = 8,
+    label: Annotated[
+        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
+    ] = "TX_FRAUD_SCENARIO",
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Also fit logistic regression, random forest and gradient boosting on the "
+            "handbook's 15 features (handbook protocol; takes minutes).",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Judge the learner by a published protocol, beside baselines, with labels that come late.
+
+    Figures come twice: learned from the whole chain of days, and from 7 labelled days only. Nothing
+    is written.
+    """
+    from workload.display import counting  # noqa: PLC0415
+    from workload.evaluation.baselines import FITS  # noqa: PLC0415
+    from workload.evaluation.files import day_files  # noqa: PLC0415
+    from workload.evaluation.protocols import Protocol  # noqa: PLC0415
+    from workload.evaluation.results import Settings  # noqa: PLC0415
+    from workload.evaluation.results import evaluate as judge  # noqa: PLC0415
+    from workload.evaluation.text import as_text  # noqa: PLC0415
+
+    settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
+    steps = len(day_files(datasets)) + (FITS if baselines else 0)
+    with counting("Evaluating", steps, every=30) as advance:
+        result = judge(datasets, settings, advance)
+    typer.echo(json.dumps(result) if as_json else as_text(result))
 
 
 ShareOption = Annotated[

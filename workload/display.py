@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """Counts things done; yields the function to call with the name of each."""
+def counting(
+    what: str, total: int | None, *, every: int | None = None
+) -> Iterator[Callable[[str], None]]:
+    """Counts things done; yields the function to call with the name of each.
+
+    Args:
+        what: what is being done.
+        total: how many there are; None if that is not known.
+        every: where standard error is no terminal, a line there for every so many; None for none.
+    """
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,7 +40,15 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
         transient=True,
     ) as progress:
         task = progress.add_task(what, total=total, name="")
-        yield lambda name: progress.update(task, advance=1, name=name)
+        done = count(1)
+
+        def advance(name: str) -> None:
+            progress.update(task, advance=1, name=name)
+            number = next(done)
+            if progress.disable and every and (number % every == 0 or number == total):
+                print(f"{what} {number}/{total}: {name}", file=sys.stderr)  # noqa: T201
+
+        yield advance
 
 
 class RunDisplay:

@@ -15,7 +15,7 @@ import numpy as np
 from workload.cards import UNIT, Card, CardSum, Rows
 from workload.counters import NEVER, inverse, octave_bins
 from workload.labels import amount_bins
-from workload.terminals import Terminal, TerminalMark
+from workload.terminals import TerminalMark
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,15 +56,31 @@ WIDTHS = {
     "pace": 14,
     "spending": 16,
     "card_frauds": 10,
-    "terminal_activity": 10,
-    "risk_7": 12,
-    "risk_30": 12,
     "episode": int(_EPISODE_DAYS[-1] + 1) * int(_QUIET_DAYS[-1] + 2),
     "episode_frauds": int(_FRAUDS[-1] + 1) * 2,
     "since_fraud": int(_DAYS[-1] + 1) * 2,
     "since_clean": int(_DAYS[-1] + 1) * 2,
 }
 """Name and number of columns of each feature, in the order of the columns; see `columns`."""
+
+SAID = {
+    "amount": "the amount",
+    "amount_rule": "the amount against the amount rule",
+    "hour_weekend": "hour and weekend",
+    "ratio_evidence": "amount over the card's level, by its unusual amounts lately",
+    "ratio_history": "amount over the card's level, by what is known of it",
+    "spell": "the card's spell of unusual amounts",
+    "since_unusual": "days since the card's last unusual amount",
+    "unusual_today": "the card's unusual amounts today",
+    "pace": "the card's transactions this week",
+    "spending": "the card's spending this week",
+    "card_frauds": "the card's known frauds",
+    "episode": "age of the terminal's run of frauds",
+    "episode_frauds": "frauds of the terminal's run",
+    "since_fraud": "days since the terminal's last fraud",
+    "since_clean": "days since the terminal's last genuine transaction",
+}
+"""Each feature in words, for people who read why a score is high."""
 
 FEATURES = len(WIDTHS)
 COLUMNS = sum(WIDTHS.values())
@@ -144,20 +160,10 @@ def _of_card(rows: Rows) -> dict[str, NDArray[np.int32]]:
 def _of_terminal(state: State, rows: Rows) -> dict[str, NDArray[np.int32]]:
     terminals = rows.terminals
     table, at = state.terminals.including(terminals.ids)
-    counters = table.counters[:, at].astype(np.float32)
     marks = table.marks[:, at]
-    half = np.float32(0.5)  # a rate of 0 / 0 is 0
     live = (marks[TerminalMark.LAST] < marks[TerminalMark.CLEAN]).astype(np.int32)
     quiet = np.where(live, _QUIET_DAYS[marks[TerminalMark.QUIET]] + 1, 0)
     bins = {
-        "terminal_activity": octave_bins(counters[Terminal.COUNT_30], -1, 1, 10),
-        # Share of frauds among the visible transactions.
-        "risk_7": octave_bins(
-            counters[Terminal.FRAUD_7] / (counters[Terminal.COUNT_7] + half), -5, 1, 12
-        ),
-        "risk_30": octave_bins(
-            counters[Terminal.FRAUD_30] / (counters[Terminal.COUNT_30] + half), -5, 1, 12
-        ),
         # Age of the episode; if it looks live, by how well its begin is known.
         "episode": _EPISODE_DAYS[marks[TerminalMark.FIRST]] * int(_QUIET_DAYS[-1] + 2) + quiet,
         "episode_frauds": _FRAUDS[marks[TerminalMark.FRAUDS]] * 2 + live,

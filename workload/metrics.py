@@ -6,7 +6,7 @@ that depend on the ranking: average precision, ROC AUC and card precision at 100
 
 Results are the same on every CPU: only comparisons, sorts, integer counts and exactly rounded
 operations are used (no exp, log, pow or float reduction whose order NumPy may choose), and floats
-are rounded to 12 significant digits.
+but scores themselves are rounded to 12 significant digits.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def evaluate(
     customer: NDArray[np.int64],
     *,
     threshold: float = THRESHOLD,
+    scenario: NDArray[np.int8] | None = None,
 ) -> dict[str, object]:
     """Measure the scores of one set of transactions, normally one day.
 
@@ -63,6 +64,8 @@ def evaluate(
         fraud: (n,) whether the transaction is fraudulent.
         customer: (n,) number of the card; any integer.
         threshold: a transaction is an alarm if its probability is above this.
+        scenario: (n,) the kind of each fraud, 1 or more, and 0 where it is none; None if nobody
+            wants to know.
 
     Returns:
         Builtins only, ready for JSON and pickle; None where a metric is undefined (no rows, no
@@ -80,6 +83,10 @@ def evaluate(
         - `card_precision_100`: cards ranked by their highest score (ties: lower number first);
           the number among the first 100 that have a fraud, over 100. The divisor stays 100 when
           there are fewer cards, as in the handbook (chapter 4, card precision top-k);
+        - `card_threshold_100`: highest score of the last of these 100 cards: who alarms from here
+          on upwards checks 100 cards (more if some tie); None with fewer cards;
+        - `scenarios`: for each kind of fraud by number, as text, `frauds` and how many of them are
+          `caught`: their card is among these 100. Empty without `scenario`;
         - `recall`, `precision`: of the alarms;
         - `brier`: mean squared difference between probability and outcome;
         - `histogram`: `{"genuine": [...], "fraud": [...]}`, counts of scores in the `BINS` bins
@@ -104,7 +111,8 @@ def evaluate(
     miss = probability - fraud
     average_precision, roc_auc = _ranking(probability, fraud)
     fraud_cards = np.unique(customer[fraud])
-    caught = np.isin(_top_cards(probability, customer), fraud_cards, assume_unique=True)
+    checked = top_cards(probability, customer, CARDS)
+    caught = np.isin(checked, fraud_cards, assume_unique=True)
     return {
         "rows": rows,
         "frauds": frauds,
@@ -116,6 +124,10 @@ def evaluate(
         "roc_auc": roc_auc,
         "fraud_cards": len(fraud_cards),
         "card_precision_100": _ratio(int(np.count_nonzero(caught)), CARDS) if frauds else None,
+        "card_threshold_100": (
+            float(probability[customer == checked[-1]].max()) if len(checked) == CARDS else None
+        ),
+        "scenarios": {} if scenario is None else _scenarios(scenario, customer, checked),
         "recall": _ratio(hits, frauds),
         "precision": _ratio(hits, alarms),
         "brier": _round(float(np.cumsum(miss * miss)[-1]) / rows) if rows else None,
@@ -160,6 +172,31 @@ def precision_recall_curve(
             recall.append(_round(hits / frauds))
             precision.append(_round(hits / alarms))
     return recall, precision
+
+
+def reliability(
+    histogram: Mapping[str, Sequence[int]], fewest: int = FEWEST_FRAUDS
+) -> list[tuple[float, float]]:
+    """Return probability and share of frauds of groups of like scores, ascending.
+
+    Four neighbouring bins, 1/2 wide in log-odds, make a group, and more where it holds less than
+    `fewest` rows. The probability of a bin is taken to be that between its edges, so the first and
+    the last bin, which have one edge only, are left out.
+    """
+    joined = 4
+    groups: list[tuple[float, float]] = []
+    rows = frauds = said = 0.0
+    for position in range(1, BINS - 1):
+        genuine, fraud = histogram["genuine"][position], histogram["fraud"][position]
+        middle = (EDGES[position - 1] + EDGES[position]) / 2
+        rows, frauds = rows + genuine + fraud, frauds + fraud
+        said += middle * (genuine + fraud)
+        if position % joined == 0 and rows >= fewest:
+            groups.append((_round(said / rows), _round(frauds / rows)))
+            rows = frauds = said = 0.0
+    if rows >= fewest:
+        groups.append((_round(said / rows), _round(frauds / rows)))
+    return groups
 
 
 def pooled_average_precision(histogram: Mapping[str, Sequence[int]]) -> float | None:
@@ -219,10 +256,33 @@ def _from_position(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return counts
 
 
-def _top_cards(probability: NDArray[np.float64], customer: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the `CARDS` cards of highest score, best first; all cards if there are fewer."""
+def _scenarios(
+    scenario: NDArray[np.int8], customer: NDArray[np.int64], checked: NDArray[np.int64]
+) -> dict[str, dict[str, int]]:
+    frauds = np.flatnonzero(scenario > 0)
+    kind = scenario[frauds]
+    caught = np.isin(customer[frauds], checked)
+    return {
+        str(each): {
+            "frauds": int(np.count_nonzero(kind == each)),
+            "caught": int(np.count_nonzero(caught & (kind == each))),
+        }
+        for each in np.unique(kind).tolist()
+    }
+
+
+def top_cards(
+    probability: NDArray[np.float64], customer: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """Return the cards of highest score, best first, ties by number; all if there are fewer.
+
+    Args:
+        probability: (n,) score of each transaction.
+        customer: (n,) number of its card.
+        count: how many cards.
+    """
     rows = len(probability)
-    taken = 4 * CARDS
+    taken = 4 * count
     while True:
         if taken < rows:
             # Every row that ties with the cut is kept, so that no tie is decided by row order.
@@ -232,8 +292,8 @@ def _top_cards(probability: NDArray[np.float64], customer: NDArray[np.int64]) ->
             kept = np.arange(rows)
         cards = customer[kept[np.lexsort((customer[kept], -probability[kept]))]]
         distinct, first = np.unique(cards, return_index=True)
-        if len(distinct) >= CARDS or taken >= rows:
-            return cards[np.sort(first)[:CARDS]]
+        if len(distinct) >= count or taken >= rows:
+            return cards[np.sort(first)[:count]]
         taken *= 4
 
 

@@ -95,8 +95,13 @@ class State:
         best = int(np.argmax(gained))
         return AMOUNT_BINS - 1 - best if gained[best] > 0 else AMOUNT_BINS
 
-    def advance(self, date: dt.date) -> State:
+    def advance(self, date: dt.date, label_lag_days: int = LABEL_LAG_DAYS) -> State:
         """Let time pass until a date: counters decay, and labels that are due become visible.
+
+        Args:
+            date: where the state is to stand.
+            label_lag_days: age in days, 1 or more, from which on labels are visible; other values
+                than the chain's own are for evaluations.
 
         Raises:
             ValueError: the date is before the state's.
@@ -118,7 +123,7 @@ class State:
             transactions=self.transactions * factor,
             roots=self.roots * factor,
         )
-        while state.pending and (date - state.pending[0].date).days >= LABEL_LAG_DAYS:
+        while state.pending and (date - state.pending[0].date).days >= label_lag_days:
             state = _delivered(state, date)
         return replace(
             state,

@@ -32,6 +32,13 @@ def get(*arguments: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads(ask("get", *arguments, "--output=json"))
 
 
+def find(kind: str, name: str) -> dict[str, Any] | None:
+    """An object; None when there is none of this name."""
+    text = ask("get", kind, name, "--ignore-not-found", "--output=json")
+    found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+    return found
+
+
 def items(*arguments: str) -> list[dict[str, Any]]:
     """The objects of a list."""
     found: list[dict[str, Any]] = get(*arguments)["items"]

@@ -46,7 +46,7 @@ def await_running(name: str) -> None:
         waited = time.monotonic() - start
         events = kube.items("events") if waited > SETTLE_SECONDS else []
         wrong = trouble.of_pod(pod, events)
-        if wrong and "can't be scheduled" in wrong:
+        if wrong and "can't be scheduled" in wrong and "unbound" not in wrong:
             if not told:
                 print("waiting for a machine for the pod ...", file=sys.stderr)  # noqa: T201
                 told = True

@@ -90,17 +90,51 @@ def of_queue(queue: Object) -> Iterator[str]:
 
 
 def everything(
-    job: Object, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
+    job: Object | None, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
 ) -> list[str]:
     """All that is wrong; what follows from a claim is left out."""
     lines = [line for claim in claims if (line := of_claim(claim, events))]
     wrong = bool(lines)
-    for pod in pods:
-        line = of_pod(pod, events)
-        if line and not (wrong and "unbound" in line):
-            lines.append(line)
+    lines += [line for line in _of_pods(pods, events) if not (wrong and "unbound" in line)]
+    if job is None:
+        return [*lines, "the Job is not there: the last update did not end well; run pulumi up"]
     failed = of_job(job, pods)
     return [*lines, failed] if failed else lines
+
+
+def _of_pods(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[str]:
+    """A line for all pods that the same is wrong with; the details of the first are told."""
+    alike: dict[str, list[str]] = {}
+    for pod in pods:
+        if line := of_pod(pod, events):
+            what = line.replace(pod["metadata"]["name"], "", 1).partition(" (")[0]
+            alike.setdefault(what, []).append(line)
+    for first, *others in alike.values():
+        more = f" (and {len(others)} more like this)" if others else ""
+        yield f"{first}{more}"
+
+
+def keeps_commands_out(
+    pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
+) -> bool:
+    """Whether a pod of a command could not start either, or not reach Redis.
+
+    Args:
+        pods: the Job's and Redis's; every claim counts when there are none yet.
+        claims: all of the namespace.
+        events: likewise.
+    """
+    used = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for pod in pods
+        for volume in pod.get("spec", {}).get("volumes", [])
+        if "persistentVolumeClaim" in volume
+    }
+    for claim in claims:
+        if (not used or claim["metadata"]["name"] in used) and of_claim(claim, events):
+            return True
+    wrong = [of_pod(pod, events) or "" for pod in pods]
+    return any("can't be pulled" in line or "can't mount" in line for line in wrong)
 
 
 def ended(job: Object) -> str | None:

@@ -1,4 +1,4 @@
-"""The state of a run: ``cluster``, ``status POD`` and ``follow POD``; the Job is BATCH_JOB."""
+"""The state of a run, the Job BATCH_JOB: ``cluster NAMESPACE``, ``status POD``, ``follow POD``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ POD_LOST = 75
 """Exit code of ``follow`` when its pod is gone and another one could go on."""
 
 _WRONG = 3
+_WRONG_FOR_ALL = 4
+"""The same, and a pod that could ask the queue would not start either."""
 
 
 def progress(queue: Mapping[str, Any]) -> str:
@@ -67,23 +69,29 @@ def _queue(pod: str) -> dict[str, Any] | None:
     return None
 
 
-def cluster() -> int:
-    """Prints workers, cost, and what is wrong with them; 3 when something is."""
-    job, pods = _job()
+def cluster(namespace: str) -> int:
+    """Prints workers, cost, and what is wrong with them.
+
+    Returns 0, 3 when something is wrong, 4 when it keeps the queue from being asked, too.
+    """
+    name = os.environ["BATCH_JOB"]
+    job, pods = kube.find("job", name), kube.items("pods", f"--selector=job-name={name}")
     others = kube.items("pods", "--selector=app=redis")
     now = dt.datetime.now(dt.UTC)
-    namespace = kube.get("namespace", job["metadata"]["namespace"])
-    since = cost.moment(namespace["metadata"]["creationTimestamp"])
-    state = trouble.ended(job) or "running"
-    print(f"job        {job['metadata']['name']} ({state.lower()})")  # noqa: T201
+    since = cost.moment(kube.get("namespace", namespace)["metadata"]["creationTimestamp"])
+    state = (trouble.ended(job) or "running") if job else "not there"
+    print(f"job        {name} ({state.lower()})")  # noqa: T201
     print(f"workers    {workers(pods)}")  # noqa: T201
-    rates = json.loads(os.environ["BATCH_RATES"])
-    print(f"cost       {cost.so_far(rates, since, cost.job_hours(job, now), now)}")  # noqa: T201
+    rates, hours = json.loads(os.environ["BATCH_RATES"]), cost.job_hours(job or {}, now)
+    print(f"cost       {cost.so_far(rates, since, hours, now)}")  # noqa: T201
     events = kube.items("events")
     claims = kube.items("persistentvolumeclaims")
     wrong = trouble.everything(job, [*pods, *others], claims, events)
     for line in wrong:
         print(printable(f"WRONG      {line}"))  # noqa: T201
+    if trouble.keeps_commands_out([*pods, *others], claims, events):
+        print("queue      not asked: a pod for that would not start either")  # noqa: T201
+        return _WRONG_FOR_ALL
     return _WRONG if wrong else 0
 
 
@@ -173,8 +181,8 @@ class _Display(Line):
 
 def _main() -> int:
     match sys.argv[1:]:
-        case ["cluster"]:
-            return cluster()
+        case ["cluster", namespace]:
+            return cluster(namespace)
         case ["status", pod]:
             return status(pod)
         case ["follow", pod]:

@@ -82,7 +82,7 @@ class ControlPlane:
         self._binaries = binaries
         self._directory = directory
         self._role = role
-        self._programs = Programs(logs or directory)
+        self._programs = Programs(logs or directory, orphans=False)
         self.address = f"{role.host}:{_free_port()}"
         self.authority = directory / "certificates" / "apiserver.crt"
         self.kubeconfig_path = directory / "kubeconfig"
@@ -107,7 +107,7 @@ class ControlPlane:
         """Starts everything and waits until the API server is ready.
 
         Raises:
-            ApiServerError: a component ended, or was not ready in three minutes.
+            ApiServerError: a component ended, or was not ready in time.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         (self._directory / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")

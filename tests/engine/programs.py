@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 20
 
 WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
-"""Ends a program with the process that started it, also when that is killed (util-linux)."""
+"""Ends a program with the thread that started it, also when that is killed (util-linux)."""
 
 
 class ProgramError(RuntimeError):
@@ -25,10 +25,12 @@ class Programs:
 
     Args:
         logs: directory of their logs; a program that starts again appends to its own.
+        orphans: whether they may outlive the thread that starts them.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, orphans: bool = True) -> None:
         self.logs = logs
+        self._prefix = () if orphans else WITH_ITS_PARENT
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: list[str], **environment: str) -> None:
@@ -36,7 +38,7 @@ class Programs:
         self.logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*WITH_ITS_PARENT, *command],
+                [*self._prefix, *command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

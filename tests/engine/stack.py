@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = Path(__file__).parent / "plugins"
 PROJECT = "batch-aiml-tests"
 PASSPHRASE = "engine-tests"  # noqa: S105 - of a state file that lives as long as a test
-COMMAND_SECONDS = 300
+COMMAND_SECONDS = 900
 
 FIXED_NAMES = {
     "share-filestore": f"projects/{PROJECT}/locations/us-central1-b/instances/batch-aiml-filestore",

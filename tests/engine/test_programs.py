@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from programs import Programs
 
-programs = Programs(Path(sys.argv[1]))
+programs = Programs(Path(sys.argv[1]), orphans=False)
 programs.start("program", ["sh", "-c", "echo $$; exec sleep 600"])
 log = programs.log("program")
 while not log.read_text().endswith("\\n"):

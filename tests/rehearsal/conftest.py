@@ -1,4 +1,4 @@
-"""One node for all tests of a run."""
+"""One node for all tests of a run, and a dev stack that the journeys share, one after the other."""
 
 from __future__ import annotations
 
@@ -10,13 +10,40 @@ from typing import TYPE_CHECKING
 import images
 import pytest
 import store
+from google_api.server import FakeGoogle
+from learned import Datasets
 from logs import LOGS
 from namespace import PID_FILE
 from node import Node
+from rehearsed import Rehearsal
+from stack import StackUnderTest
 from toolchain.build import GROUPS, ensure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+FILESTORE, SHARE = "10.1.2.2", "NFSVol"
+"""Address and share of the instance that the fake Filestore makes."""
+
+SIMULATED_DAYS = 160
+
+FILES = (
+    "test_namespace",
+    "test_node",
+    "test_isolation",
+    "test_dev_stack",
+    "test_preemption",
+    "test_visible_failures",
+    "test_destroy",
+    "test_local_stack",
+)
+"""The order of the tests: from ``test_isolation`` on they tell the story of the dev stack."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files in the order of the story."""
+    items.sort(key=lambda item: FILES.index(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +67,62 @@ def node(state: Path, tools: Path, request: pytest.FixtureRequest) -> Iterator[N
     with Node(tools, found, store.ensure(found), state, LOGS) as node:
         yield node
         if os.environ.get("KEEP") == "1":
-            capture = request.config.pluginmanager.getplugin("capturemanager")
-            with capture.global_and_fixture_disabled():
+            with _uncaptured(request):
                 _keep(node, state)
+
+
+@pytest.fixture(scope="session")
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints what whoever runs the rehearsal should see, passed or not."""
+
+    def told(text: str) -> None:
+        with _uncaptured(request):
+            print(f"\n{text}")  # noqa: T201
+
+    return told
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datasets]:
+    """Days of data; while the tests begin, this machine learns them without a cluster."""
+    data = Datasets.start(tmp_path_factory.mktemp("datasets"), SIMULATED_DAYS)
+    yield data
+    data.stop()
+
+
+@pytest.fixture(scope="session")
+def google(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGoogle]:
+    """An empty Google project whose clusters answer with the node's API server."""
+    with FakeGoogle(tmp_path_factory.mktemp("google"), node.api.address) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def dev(
+    node: Node,
+    google: FakeGoogle,
+    tools: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tell: Callable[[str], None],
+) -> Rehearsal:
+    """The dev stack as the repository has it, but for project and images, after ``pulumi up``."""
+    stack = StackUnderTest(tmp_path_factory.mktemp("dev"), tools, google, node.api)
+    stack.configure(
+        {
+            "image": node.images.workload.reference,
+            "redis_image": node.images.redis.reference,
+        }
+    )
+    dev = Rehearsal(node, stack, node.export(FILESTORE, SHARE))
+    tell("\n  ".join(["What is set on top of Pulumi.dev.yaml:", *dev.changed_settings()]))
+    dev.bring_up(dev.first)
+    return dev
+
+
+def _uncaptured(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    manager: AbstractContextManager[None] = capture.global_and_fixture_disabled()
+    return manager
 
 
 def _keep(node: Node, state: Path) -> None:

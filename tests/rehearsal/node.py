@@ -84,6 +84,7 @@ class Node:
         images: as given.
         kubeconfig: kubeconfig file of an administrator.
         kubectl: command line of kubectl that reaches the cluster.
+        kubelet_pods: directory of what the kubelet mounts for pods.
     """
 
     def __init__(
@@ -96,6 +97,8 @@ class Node:
         self._programs = Programs(logs)
         self._running = ExitStack()
         self._kubelet_root = directory / "kubelet"
+        self.kubelet_pods = self._kubelet_root / "pods"
+        self._disks = directory / "volumes"
         self._exports = directory / "exports"
         self.api = ControlPlane(tools, directory / "control-plane", _ROLE, logs)
         self._root = directory / "containerd-root"
@@ -132,6 +135,10 @@ class Node:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
         return directory
+
+    def disks(self) -> list[str]:
+        """Directories of the volumes that were made for claims of class ``standard-rwo``."""
+        return sorted(path.name for path in self._disks.glob("*"))
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Creates or updates objects as ``kubectl apply`` does."""
@@ -194,7 +201,7 @@ class Node:
 
     def until_lost(self) -> None:
         """Returns when the cluster has noticed that the node's kubelet is silent."""
-        until("the node is lost", lambda: not self.ready(), 6 * LOST_SECONDS)
+        until("the node is lost", lambda: not self.ready())
 
     def ready(self) -> bool:
         """Whether the node's status says so, and no taint keeps pods away."""
@@ -213,7 +220,7 @@ class Node:
             # Its clients end before the API server, which otherwise waits for them.
             running.callback(self._programs.stop_all)
             self._start_services()
-            running.enter_context(Provisioner(self.api, self._directory / "volumes"))
+            running.enter_context(Provisioner(self.api, self._disks))
             containers.result()
         self.start_kubelet()
         self.until_ready()

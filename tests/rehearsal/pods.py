@@ -103,7 +103,7 @@ class Pods:
         for status in self._statuses(name):
             self._runtime.kill(status["containerID"].removeprefix("containerd://"))
 
-    def until_phase(self, name: str, *phases: str, seconds: float = 60) -> dict[str, Any]:
+    def until_phase(self, name: str, *phases: str, seconds: float = 180) -> dict[str, Any]:
         """The pod, as soon as it is in one of the phases.
 
         Raises:
@@ -118,7 +118,7 @@ class Pods:
             f"pod {name} is {' or '.join(phases)}", reached, seconds, lambda: self._story(name)
         )
 
-    def until_ready(self, name: str, seconds: float = 60) -> dict[str, Any]:
+    def until_ready(self, name: str, seconds: float = 180) -> dict[str, Any]:
         """The pod, as soon as it is ready.
 
         Raises:
@@ -133,7 +133,7 @@ class Pods:
 
         return until(f"pod {name} is ready", ready, seconds, lambda: self._story(name))
 
-    def until_gone(self, name: str, seconds: float = 60) -> None:
+    def until_gone(self, name: str, seconds: float = 180) -> None:
         """Returns when the pod is gone."""
         until(
             f"pod {name} is gone",

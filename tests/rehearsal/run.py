@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"rehearsal: {error}\n")
         return 1
     shutil.rmtree(LOGS, ignore_errors=True)
-    os.environ["PYTHONPATH"] = str(HERE.parent / "engine")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "engine"), str(ROOT)])
     tests = [] if any(Path(a.split("::")[0]).exists() for a in arguments) else [str(HERE)]
     return namespace.run(
         [sys.executable, "-B", "-m", "pytest", "--numprocesses=0", *arguments, *tests]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from manifests import restricted_pod
 from network import NAME
 from node import LABELS, SHARE_DRIVER
 from provisioner import STORAGE_CLASS
@@ -50,6 +51,10 @@ def pods(node: Node) -> Iterator[Pods]:
     )
     yield node.pods(NAMESPACE)
     node.api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}").raise_for_status()
+    for volume in node.names("persistentvolumes"):
+        if not volume.startswith("pvc-"):  # those go with their claims, and their disks with them
+            node.api.request("DELETE", f"/api/v1/persistentvolumes/{volume}")
+    until("no volume is left", lambda: not node.names("persistentvolumes"))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def redis(node: Node, pods: Pods) -> dict[str, Any]:
     """A Redis that is ready, with its disk and its Service."""
     node.apply(_claim("redis-data", STORAGE_CLASS), _service("redis", 6379))
     pods.create(
-        _pod(
+        restricted_pod(
             "redis",
             node.images.redis.reference,
             (REDIS_USER, REDIS_GROUP),
@@ -88,7 +93,7 @@ def test_restricted_pod_uses_share_disk_names_and_service(
     node.apply(_share_volume("share", IP, SHARE), _share_claim("share"))
     node.apply(_claim("disk"))
     pods.create(
-        _pod(
+        restricted_pod(
             "worker",
             node.images.workload.reference,
             (USER, USER),
@@ -106,7 +111,7 @@ def test_restricted_pod_uses_share_disk_names_and_service(
 def test_disk_goes_with_its_claim(node: Node, pods: Pods) -> None:
     node.apply(_claim("short"))
     image = node.images.redis.reference
-    pods.create(_pod("short", image, (USER, USER), {"short": "/disk"}, ["true"]))
+    pods.create(restricted_pod("short", image, (USER, USER), {"short": "/disk"}, ["true"]))
     pods.until_phase("short", "Succeeded")
     path = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/short"
     volume = (
@@ -134,7 +139,7 @@ def test_share_that_no_instance_exports_is_not_mounted(
     node.export(IP, SHARE)
     node.apply(_share_volume(name, ip, volume), _share_claim(name))
     image = node.images.workload.reference
-    pods.create(_pod(name, image, (USER, USER), {name: "/mnt"}, ["true"]))
+    pods.create(restricted_pod(name, image, (USER, USER), {name: "/mnt"}, ["true"]))
     until("the mount is refused", lambda: any(refusal in event for event in pods.events(name)))
     pods.delete(name, grace_seconds=0)
     pods.until_gone(name)
@@ -142,7 +147,7 @@ def test_share_that_no_instance_exports_is_not_mounted(
 
 def test_workload_image_has_the_command_line(node: Node, pods: Pods) -> None:
     image = node.images.workload.reference
-    pods.create(_pod("help", image, (USER, USER), {}, args=["--help"]))
+    pods.create(restricted_pod("help", image, (USER, USER), {}, args=["--help"]))
     pods.until_phase("help", "Succeeded")
     assert "Usage: workload" in pods.logs("help")
 
@@ -152,7 +157,7 @@ def test_killed_and_evicted_pods_end_as_they_would_on_a_cluster(
 ) -> None:
     command = ["sleep", "600"]
     for name in ("killed", "evicted"):
-        pods.create(_pod(name, node.images.redis.reference, (USER, USER), {}, command))
+        pods.create(restricted_pod(name, node.images.redis.reference, (USER, USER), {}, command))
     pods.until_ready("killed")
     pods.kill("killed")
     [container] = pods.until_phase("killed", "Failed")["status"]["containerStatuses"]
@@ -168,62 +173,8 @@ def test_lost_node_is_noticed_and_comes_back(node: Node, pods: Pods, redis: dict
     node.until_lost()
     node.start_kubelet()
     node.until_ready()
-    pods.create(_pod("after", node.images.redis.reference, (USER, USER), {}, ["true"]))
+    pods.create(restricted_pod("after", node.images.redis.reference, (USER, USER), {}, ["true"]))
     pods.until_phase("after", "Succeeded")
-
-
-def _pod(
-    name: str,
-    image: str,
-    user: tuple[int, int],
-    claims: dict[str, str],
-    command: list[str] | None = None,
-    args: list[str] | None = None,
-) -> dict[str, Any]:
-    amounts = {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"}
-    return {
-        "metadata": {"name": name, "labels": {"app": name}},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 1,
-            "nodeSelector": LABELS,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": user[0],
-                "runAsGroup": user[1],
-                "fsGroup": user[1],
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": name,
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": command,
-                    "args": args,
-                    "resources": {"requests": amounts, "limits": amounts},
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [
-                        {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - of the container
-                        *({"name": claim, "mountPath": path} for claim, path in claims.items()),
-                    ],
-                }
-            ],
-            "volumes": [
-                {"name": "scratch", "emptyDir": {}},
-                *(
-                    {"name": claim, "persistentVolumeClaim": {"claimName": claim}}
-                    for claim in claims
-                ),
-            ],
-        },
-    }
 
 
 def _claim(name: str, storage_class: str | None = None) -> dict[str, Any]:

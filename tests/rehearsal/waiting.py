@@ -22,7 +22,7 @@ class TooLate(AssertionError):
 def until(
     what: str,
     condition: Callable[[], T | None],
-    seconds: float = 60,
+    seconds: float = 180,
     story: Callable[[], object] | None = None,
 ) -> T:
     """Asks again and again, and returns the first answer that is true.

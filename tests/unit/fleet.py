@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from workload.redis_server import EmbeddedRedis
 
+SLOW_SECONDS = 0.5
+"""What a slow disk adds to each fsync."""
+
 PATIENCE_SECONDS = 60.0
 """Only a test that has failed waits so long."""
 
@@ -88,8 +91,11 @@ class Worker:
 class Fleet:
     """Starts workers on one share and one Redis, and leaves none behind."""
 
-    def __init__(self, share: Path, server: EmbeddedRedis) -> None:
+    def __init__(self, share: Path, server: EmbeddedRedis, logs: Path | None = None) -> None:
         self.share, self.server = share, server
+        self.logs = logs or share.parent
+        self.slow_disk = self.logs / "slow-disk"
+        """While this file exists, every fsync of a worker takes ``SLOW_SECONDS`` longer."""
         self.workers: list[Worker] = []
 
     def start(self, accident: Accident | None = None, **settings: object) -> Worker:
@@ -101,10 +107,9 @@ class Fleet:
             "WORKLOAD_VISIBILITY_SECONDS": "0",
             "WORKLOAD_FIRST_DATASET_WAIT_SECONDS": "60",
         } | {f"WORKLOAD_{name.upper()}": str(value) for name, value in settings.items()}
-        log = self.share.parent / f"worker-{len(self.workers)}.log"
-        process = _context().Process(
-            target=_main, args=(environment, accident, str(log)), daemon=False
-        )
+        log = self.logs / f"worker-{len(self.workers)}.log"
+        arguments = (environment, accident, str(log), str(self.slow_disk))
+        process = _context().Process(target=_main, args=arguments, daemon=False)
         process.start()
         self.workers.append(Worker(process, log))
         return self.workers[-1]
@@ -163,7 +168,7 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _main(environment: dict[str, str], accident: Accident | None, log: str) -> None:
+def _main(environment: dict[str, str], accident: Accident | None, log: str, slow_disk: str) -> None:
     import logging  # noqa: PLC0415
 
     from workload.errors import WorkloadError  # noqa: PLC0415
@@ -179,6 +184,7 @@ def _main(environment: dict[str, str], accident: Accident | None, log: str) -> N
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     termination = Termination()
     termination.install()
+    _slow_down(slow_disk)
     if accident:
         _arrange(accident)
     try:
@@ -187,6 +193,17 @@ def _main(environment: dict[str, str], accident: Accident | None, log: str) -> N
         logging.getLogger("workload").error("%s", error)  # noqa: TRY400 - its one line
         code = error.exit_code
     sys.exit(code)
+
+
+def _slow_down(slow_disk: str) -> None:
+    fsync = os.fsync
+
+    def wrapper(descriptor: Any) -> None:
+        if os.path.exists(slow_disk):  # noqa: PTH110 - cheap, at every fsync
+            time.sleep(SLOW_SECONDS)
+        fsync(descriptor)
+
+    os.fsync = wrapper  # type: ignore[assignment]  # of files by number only
 
 
 def _arrange(accident: Accident) -> None:

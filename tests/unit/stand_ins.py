@@ -48,7 +48,8 @@ with (here / "calls").open("a") as calls:
     calls.write(json.dumps([words, text.strip(), mode, config]) + "\\n")
 state = json.loads((here / "state.json").read_text())
 pods = here / "pods"
-words = [word for word in words if word not in ("--request-timeout=30s", "--output=json")]
+flags = ("--request-timeout=30s", "--output=json", "--ignore-not-found")
+words = [word for word in words if word not in flags]
 assert words[:2] == ["--namespace", "batch-aiml"], words
 words = words[2:]
 while words[0] in ("--context", "--kubeconfig"):
@@ -71,6 +72,8 @@ if verb == "get":
         finish(0, json.dumps({{**pod, "status": state["pod_status"]}}))
     if kind in ("job", "namespace"):
         sequence = state[kind]
+        if not sequence:
+            finish(0)
         if len(sequence) > 1:
             state[kind] = sequence[1:]
             (here / "state.json").write_text(json.dumps(state))

@@ -75,7 +75,7 @@ def assert_one_line(text: str) -> None:
 
 def test_the_commands_are_those_of_the_manual() -> None:
     queue = ["push", "status", "dead", "retry", "skip", "rebuild"]
-    expected = {"", "simulate", "run", "work", "report", "score", "queue", "share"}
+    expected = {"", "simulate", "run", "work", "report", "score", "evaluate", "queue", "share"}
     expected |= {f"share {name}" for name in ("list", "receive", "send")}
     assert expected | {f"queue {name}" for name in queue} <= set(COMMANDS)
 
@@ -129,6 +129,10 @@ def test_without_a_command_it_shows_help(line: str, command: Command) -> None:
         ("score --checkpoint x --dataset y", "--out"),
         ("score --checkpoint x --dataset y --out z", "z: write to a file ending in .csv"),
         ("score --checkpoint none.pkl --dataset y --out z.csv", "none.pkl: no such file"),
+        ("score --checkpoint x --dataset y --out z.csv --cards 0", "--cards"),
+        ("evaluate --datasets x", "--protocol"),
+        ("evaluate --datasets x --protocol best", "--protocol"),
+        ("evaluate --datasets nowhere --protocol handbook", "nowhere: no such directory"),
         ("report", "--share"),
         ("report --share nowhere", "nowhere/output/ledger.jsonl: no ledger"),
         ("queue push", "--all"),
@@ -353,7 +357,7 @@ def test_scores_that_cannot_be_written_name_the_file(
 ) -> None:
     import pyarrow.csv  # noqa: PLC0415
 
-    def score(_checkpoint: Path, _dataset: Path, out: Path) -> None:
+    def score(_checkpoint: Path, _dataset: Path, out: Path, **_: object) -> None:
         pyarrow.csv.write_csv(pyarrow.table({"a": [1]}), out)
 
     monkeypatch.setattr("workload.score.score", score)

@@ -371,7 +371,7 @@ def test_frauds_explained_by_the_card_do_not_accuse_the_terminal() -> None:
         later = folded([day], state).advance(day.date + dt.timedelta(LABEL_LAG_DAYS))
         at = np.searchsorted(later.terminals.ids, day.terminal)
         assert (later.terminals.marks[1, at] == LABEL_LAG_DAYS).all() == accused
-        assert later.terminals.counters[3, at] > 0.8
+        assert later.terminals.counters[0, at] > 0.8
 
 
 def test_state_refuses_to_go_back_or_to_take_another_day() -> None:

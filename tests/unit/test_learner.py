@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,35 @@ def test_learner_equals_one_classifier_fitted_day_by_day() -> None:
         assert classifier.intercept_[0] == learner.intercept
         expected = classifier.predict_proba(csr_matrix(one_hot))[:, 1]
         np.testing.assert_allclose(learner.probability(columns), expected, rtol=1e-12)
+
+
+def test_scores_come_from_the_newest_weights_while_the_rate_falls_then_from_a_mean_of_days() -> (
+    None
+):
+    learner = trained()
+    assert np.array_equal(learner.mean_weights, learner.weights)
+    learner = replace(learner, rows=190_000 - 300)  # the rate is constant from 190,000 rows on
+    for columns, fraud in zip(COLUMNS_OF_DAYS[:3], FRAUD_OF_DAYS, strict=False):
+        before, learner = learner, learner.fit(columns, fraud)
+        newest = 1.0 if before.rows < 190_000 else 0.3
+        expected = (1 - newest) * before.mean_weights + newest * learner.weights
+        np.testing.assert_allclose(learner.mean_weights, expected, rtol=1e-12)
+        assert learner.mean_intercept == pytest.approx(
+            (1 - newest) * before.mean_intercept + newest * learner.intercept
+        )
+    assert not np.array_equal(learner.mean_weights, learner.weights)
+    said = learner.probability(columns)
+    log_odds = np.log(said / (1 - said))
+    terms = learner.terms(columns)
+    np.testing.assert_allclose(terms.sum(axis=1) + learner.mean_intercept, log_odds, rtol=1e-6)
+    assert np.array_equal(terms[:, 2], learner.mean_weights[columns[:, 2]])
+
+
+def test_constant_rate_resumes_from_every_day_bit_for_bit() -> None:
+    kept = resumed = replace(trained(), rows=500_000)
+    for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
+        kept, resumed = kept.fit(columns, fraud), stored(resumed).fit(columns, fraud)
+        assert canonical.encode(kept.to_arrays()) == canonical.encode(resumed.to_arrays())
 
 
 def test_fit_leaves_the_learner_it_starts_from_alone() -> None:
@@ -148,9 +178,10 @@ def test_shuffled_labels_cannot_be_predicted_and_real_ones_can(*, shuffled: bool
 
 def test_weights_of_other_columns_are_refused() -> None:
     arrays: Any = trained().to_arrays()
-    arrays["weights"] = arrays["weights"][:-1]
-    with pytest.raises(ValueError, match=f"this version has {COLUMNS}"):
-        Learner.from_arrays(arrays)
+    for name in ("weights", "mean_weights"):
+        other = arrays | {name: arrays[name][:-1]}
+        with pytest.raises(ValueError, match=f"this version has {COLUMNS}"):
+            Learner.from_arrays(other)
 
 
 def test_arrays_hold_nothing_of_scikit_learn() -> None:

@@ -97,10 +97,35 @@ def test_a_set_without_frauds_has_no_ranking_metrics() -> None:
         "average_precision",
         "roc_auc",
         "card_precision_100",
+        "card_threshold_100",
         "recall",
     }
     assert none["accuracy"] == 0.5
     assert none["majority_accuracy"] == 1.0
+
+
+def test_the_card_threshold_is_where_alarms_reach_100_cards() -> None:
+    probability, fraud, customer = day(1)
+    threshold = cast("float", evaluate(probability, fraud, customer)["card_threshold_100"])
+    assert len(np.unique(customer[probability >= threshold])) >= CARDS
+    assert len(np.unique(customer[probability > threshold])) < CARDS
+
+
+def test_each_kind_of_fraud_is_counted_and_caught_with_its_card() -> None:
+    probability, fraud, customer = day(2)
+    scenario = (fraud * (1 + customer % 3)).astype(np.int8)
+    result = evaluate(probability, fraud, customer, scenario=scenario)
+    threshold = cast("float", result["card_threshold_100"])
+    checked = np.unique(customer[probability >= threshold])
+    assert len(checked) == CARDS, "no ties, or the next line would not hold"
+    assert result["scenarios"] == {
+        str(kind): {
+            "frauds": int((scenario == kind).sum()),
+            "caught": int(np.isin(customer[scenario == kind], checked).sum()),
+        }
+        for kind in (1, 2, 3)
+    }
+    assert evaluate(probability, fraud, customer)["scenarios"] == {}
 
 
 def test_a_set_of_frauds_only_has_no_auc() -> None:

@@ -634,3 +634,222 @@ def test_name_that_is_no_text_passes_through_every_verb(new_queue: Callable[...,
     assert letter.dataset == "\udcff.pkl"
     queue.restore([], replace=True, dead=[letter])
     assert queue.status().dead == [letter]
+
+
+# --- found by taking guards out, one at a time (make mutate) --------------------------------------
+
+
+def events(queue: Queue) -> int:
+    """How often waiting workers were told to look again."""
+    return int(queue.client.xlen("datasets:events"))
+
+
+def test_dataset_claimed_again_keeps_its_place(new_queue: Callable[..., Queue]) -> None:
+    dead, second, third = new_queue(), new_queue(), new_queue()
+    push(dead, "a", "b")
+    first = claim(dead)
+    b = claim(second)
+    expire(dead, "a")
+    again = claim(third)
+    assert (again.dataset, again.order) == ("a", first.order)
+    with pytest.raises(LeaseLost, match="early"):
+        commit(second, b)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["expired", "failed", "handed back", "refused", "pushed", "retried", "skipped", "restored"],
+)
+def test_whatever_may_let_a_waiting_worker_go_on_wakes_it(
+    verb: str, new_queue: Callable[..., Queue]
+) -> None:
+    queue, other = new_queue(max_attempts=1), new_queue()
+    push(queue, "a", "b")
+    lease = claim(queue)
+    if verb == "retried":
+        queue.fail(lease, "disk")
+    if verb == "expired":
+        expire(queue, "a")
+    before = events(queue)
+    verbs: dict[str, Callable[[], object]] = {
+        "expired": other.claim,
+        "failed": lambda: queue.fail(lease, "disk"),
+        "handed back": queue.hand_back,
+        "refused": lambda: queue.refuse(lease, "bad"),
+        "pushed": lambda: queue.push(["c"]),
+        "retried": queue.retry,
+        "skipped": lambda: queue.skip("a", "operator"),
+        "restored": lambda: queue.restore(records("a")),
+    }
+    verbs[verb]()
+    assert events(queue) == before + 1
+
+
+def test_looking_and_handing_back_nothing_wake_nobody(new_queue: Callable[..., Queue]) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "a", "b")
+    claim(queue)
+    held = claim(other)
+    before = events(queue)
+    other.claim(holding=held)
+    new_queue().claim()
+    new_queue().hand_back()
+    assert events(queue) == before, "or workers would wake one another for ever"
+
+
+def test_commit_wakes_exactly_when_somebody_may_wait(new_queue: Callable[..., Queue]) -> None:
+    queue, other = new_queue(), new_queue()
+
+    def wakes(lease: Lease) -> bool:
+        before = events(queue)
+        commit(queue, lease)
+        return events(queue) > before
+
+    push(queue, "a", "b", "c", "d")
+    a, b = claim(queue), claim(other)
+    assert wakes(a), "b's worker waits for its turn"
+    assert not wakes(b), "nobody holds anything, and who wants work finds c"
+    assert not wakes(claim(queue))
+    assert wakes(claim(queue)), "it was the last: who waits for work may leave"
+
+
+def test_looking_does_not_lengthen_the_lease_of_another(new_queue: Callable[..., Queue]) -> None:
+    dead, holder, idle = new_queue(), new_queue(), new_queue()
+    push(dead, "a", "b")
+    claim(dead)
+    held = claim(holder)
+    soon = int(dead.client.time()[0]) * 1000 + 5000
+    dead.client.zadd(LEASES, {"a": soon})
+    holder.claim(holding=held)
+    idle.claim()
+    assert dead.client.zscore(LEASES, "a") == soon
+
+
+def test_first_dataset_in_foreign_hands_gets_a_grace_lease_however_much_they_hold(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue, other = new_queue(), new_queue()
+    foreign = [f"foreign-{number}" for number in range(20)]
+    push(queue, "a", "b", *foreign)
+    claim(queue)
+    held = claim(other)
+    queue.hand_back()
+    for _ in range(1 + len(foreign)):
+        queue.client.lmove("datasets", "datasets:processing", "LEFT", "LEFT")
+    assert isinstance(other.claim(holding=held), Wait)
+    assert queue.client.zscore(LEASES, "a") is not None
+    expire(queue, "a")
+    assert claim(other, holding=held).dataset == "a"
+
+
+def test_grace_lease_of_the_first_dataset_is_not_lengthened_by_looking(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "a", "b")
+    claim(queue)
+    held = claim(other)
+    soon = int(queue.client.time()[0]) * 1000 + 5000
+    queue.client.zadd(LEASES, {"a": soon})
+    queue.client.lpush("datasets:processing", *(f"foreign-{number}" for number in range(20)))
+    other.claim(holding=held)
+    assert queue.client.zscore(LEASES, "a") == soon
+
+
+def test_first_dataset_given_to_a_holder_is_in_work_for_all_to_see(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "a", "b")
+    claim(queue)
+    held = claim(other)
+    queue.hand_back()
+    assert claim(other, holding=held).dataset == "a"
+    assert everything(queue) == ["a", "b"]
+
+
+def test_repeated_claim_never_returns_the_lease_of_another_request(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "a", "b")
+    claim(other)
+    reply = queue._run("claim", f"{queue.session}.1", 15000, 20, "", "", 1)
+    assert reply[1] == "b"
+
+
+def test_any_number_of_second_copies_is_passed_over(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue()
+    push(queue, "a")
+    commit(queue, claim(queue))
+    push(queue, *["a"] * 1500, "b")
+    assert queue.claim() == Wait(0.0, "0-0"), "so that no script runs for long"
+    assert claim(queue).dataset == "b"
+
+
+def test_halt_at_a_dataset_without_a_place_stops_everybody(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue(max_attempts=1)
+    push(queue, "a", "b")
+    queue.fail(claim(queue), "disk")
+    queue.client.zrem("datasets:order", "a")
+    assert queue.claim() == Halted("a", "disk")
+    queue.retry()
+    lease = claim(queue)
+    queue.client.hset("datasets:state", mapping={"halted_dataset": "gone", "halted_reason": "?"})
+    assert queue.claim(holding=lease) == Halted("gone", "?")
+
+
+def test_renewed_lease_does_not_run_out(new_queue: Callable[..., Queue]) -> None:
+    holder, idle = new_queue(), new_queue()
+    push(holder, "a")
+    lease = claim(holder)
+    expire(holder, "a")
+    assert holder.renew([(lease.dataset, lease.token)]) == set()
+    assert isinstance(idle.claim(), Empty)
+    now = int(holder.client.time()[0]) * 1000
+    deadline = holder.client.zscore(LEASES, "a")
+    assert deadline is not None
+    assert deadline > now + 10_000, "a whole lease of 15 s from now"
+
+
+def test_push_says_of_each_dataset_why_it_was_not_pushed(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    queue.push(["a", "b", "c"])
+    assert queue.push(["a"]) == (3, {"a": "waiting"})
+    queue.refuse(claim(queue), "bad")
+    queue.skip("b", "operator")
+    assert queue.push(["a", "b", "c"]) == (1, {"a": "refused", "b": "skipped", "c": "waiting"})
+    assert queue.skip("b", "operator"), "skipping is safe to run twice"
+    assert queue.retry(["a", "b", "c"]) == {"a": "refused", "b": "skipped", "c": "not halted"}
+
+
+def test_halt_outlives_what_happens_to_other_datasets(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue(max_attempts=1)
+    push(queue, "a", "b", "c")
+    queue.fail(claim(queue), "disk")
+    queue.skip("b", "operator")
+    queue.restore(records("c"))
+    assert queue.claim() == Halted("a", "disk")
+
+
+@pytest.mark.parametrize("how", ["refused", "skipped", "restored"])
+def test_dataset_that_is_finished_in_any_way_leaves_no_counters_and_no_halt(
+    how: str, new_queue: Callable[..., Queue]
+) -> None:
+    queue = new_queue(max_attempts=2)
+    push(queue, "a", "b")
+    for _ in range(1 if how == "refused" else 2):
+        queue.fail(claim(queue), "disk")
+    ends: dict[str, Callable[[], object]] = {
+        "refused": lambda: queue.refuse(claim(queue), "bad"),
+        "skipped": lambda: queue.skip("a", "operator"),
+        "restored": lambda: queue.restore(records("a")),
+    }
+    ends[how]()
+    assert queue.client.exists("datasets:tries") == 0
+    assert queue.status().halted is None
+    assert claim(queue).dataset == "b"

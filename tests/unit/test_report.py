@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import subprocess
 import sys
+from bisect import bisect_left
 from collections import Counter
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workload.metrics import BINS
+from workload.metrics import BINS, EDGES
 from workload.report import text_entry, write_report
+from workload.report.drift import drift, stability_index
 from workload.report.page import page
 from workload.report.plots import date_ticks
 from workload.report.summary import pool_next_day, read_fold, trailing
@@ -45,6 +48,8 @@ def scores(frauds: int = 80, rows: int = 9600) -> dict[str, Any]:
         "recall": half / frauds if frauds else None,
         "precision": 1.0 if half else None,
         "brier": 0.004,
+        "card_threshold_100": 0.25,
+        "scenarios": {"1": {"frauds": half, "caught": half}, "2": {"frauds": half, "caught": 3}},
         "histogram": {
             "genuine": [rows - frauds, *[0] * (BINS - 1)],
             "fraud": [frauds - half, *[0] * (BINS - 2), half],
@@ -67,6 +72,8 @@ def ledger(days: int, frauds: int = 80) -> list[dict[str, Any]]:
                 "base": f"{number - 1:064x}" if number else None,
                 "checkpoint": f"{number:064x}",
                 "checkpoint_file": f"model_cpt_{name}.pkl",
+                "ids": {"cards": 4000, "new_cards": 40, "terminals": 6000, "new_terminals": 60},
+                "label": "TX_FRAUD_SCENARIO",
                 "label_lag_days": 8,
                 "metrics": {
                     "training": scores(frauds),
@@ -192,13 +199,13 @@ def test_rows_per_second_leaves_out_the_wait_for_the_turn() -> None:
     assert read_fold(ledger(1)[0]).rows_per_second == pytest.approx(9600 / 0.04)
 
 
-@pytest.mark.parametrize("days", [0, 1, 2, 4, 30])
+@pytest.mark.parametrize("days", [0, 1, 2, 4, 40])
 def test_a_page_is_well_formed_and_complete_for_any_number_of_days(days: int) -> None:
     html = page(ledger(days), [], generated=NOW)
     tags = Tags(html)
     assert len(re.findall(r"<tr><th>\d{4}-\d\d-\d\d\.pkl</th>", html)) == days
     plots = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    assert len(plots) == {0: 0, 1: 1, 2: 6, 4: 6, 30: 6}[days]
+    assert len(plots) == {0: 0, 1: 1, 2: 7, 4: 7, 40: 8}[days]
     for svg in plots:
         ET.fromstring(svg)  # noqa: S314 - our own text
     for wrong in ("None<", "nan", "inf%", "$", "#0101", "#0404", "DejaVu"):
@@ -217,8 +224,97 @@ def test_a_page_needs_nothing_from_the_network_and_no_script() -> None:
         assert (attributes.get("href") or "#").startswith("#")
 
 
+def test_small_numbers_on_the_axes_keep_their_digits() -> None:
+    html = page(ledger(40), [], generated=NOW)
+    said = re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    assert {"0.001", "0.01", "0.1"} <= set(said)  # of the calibration
+    assert {"0.02", "0.04"} <= set(said)  # of the drift
+
+
+def test_kinds_of_fraud_are_listed_with_what_100_cards_a_day_reach() -> None:
+    records = ledger(4)
+    html = page(records, [], generated=NOW)
+    for row in (
+        "<th>large amount (1)</th><td>120</td><td>120</td><td>0</td><td>100.00",
+        "<th>compromised terminal (2)</th><td>120</td><td>9</td><td>111</td><td>7.50",
+    ):
+        assert row in html
+    assert "at a probability of 0.25 and above" in html
+    text = text_report(records, [], generated=NOW)
+    assert "  Frauds with label 2: 120, caught with 100 cards a day: 9\n" in text
+    for record in records:
+        record["label"] = "TX_FRAUD"
+    assert "<th>label (1)</th>" in page(records, [], generated=NOW)
+
+
+def test_a_broken_chain_is_said_to_be_broken() -> None:
+    records = ledger(5)
+    assert "5 checkpoints, each trained from the one before" in page(records, [], generated=NOW)
+    records[3]["base"] = "f" * 64
+    html = page(records, [], generated=NOW)
+    assert "1 of them not trained from the one before" in html
+    assert "is that of 2018-04-04.pkl" in html
+
+
+def stale(records: list[dict[str, Any]]) -> str | None:
+    return drift([read_fold(record) for record in records]).warning
+
+
+def test_no_warning_while_nothing_changes_or_there_is_too_little_to_compare() -> None:
+    assert stale(ledger(60)) is None
+    records = ledger(35)  # 34 tests, one too few
+    for record in records[-7:]:
+        record["ids"]["new_cards"] = 4000
+    assert stale(records) is None
+
+
+def test_a_model_that_ranks_worse_than_before_is_stale_and_says_so_in_one_line() -> None:
+    records = ledger(60)
+    for record in records[-7:]:
+        record["metrics"]["next_day"]["histogram"]["fraud"] = [70, *[0] * (BINS - 2), 10]
+    assert re.fullmatch(
+        r"In the last 7 days, against the 28 before: average precision fell from 0\.5\d\d to "
+        r"0\.1\d\d\.",
+        str(stale(records)),
+    )
+    html, text = page(records, [], generated=NOW), text_report(records, [], generated=NOW)
+    assert html.count("The model may be stale.") == 1
+    assert text.count("WARNING: the model may be stale.") == 1
+
+
+def test_scores_that_shift_and_cards_that_are_new_make_a_model_stale() -> None:
+    for moved, shifted in ((0.005, False), (0.06, True)):  # part of the rows that scores 5 % now
+        records = ledger(60)
+        for record in records[-7:]:
+            genuine = record["metrics"]["next_day"]["histogram"]["genuine"]
+            position = bisect_left(EDGES, 0.05)
+            genuine[position] += round(moved * 9600)
+            genuine[0] -= round(moved * 9600)
+        assert ("scores have shifted" in str(stale(records))) is shifted
+    records = ledger(60)
+    for record in records[-7:]:
+        record["ids"]["new_cards"] = 1000
+    assert stale(records) == (
+        "In the last 7 days, against the 28 before: 25% of the cards are new."
+    )
+
+
+def test_the_stability_index_is_0_for_equal_shares_and_grows_with_their_distance() -> None:
+    def histogram(low: int, high: int) -> dict[str, list[int]]:
+        return {"genuine": [low, *[0] * (BINS - 2), high], "fraud": [0] * BINS}
+
+    before = histogram(10_000, 10_000)
+    assert stability_index(before, histogram(20_000, 20_000)) == pytest.approx(0, abs=1e-3)
+    near, far = (stability_index(before, histogram(*now)) for now in ((6000, 4000), (9000, 1000)))
+    assert near == pytest.approx(0.1 * math.log(1.5), abs=0.01)
+    assert far == pytest.approx(0.4 * math.log(9), abs=0.01)
+    assert stability_index(before, histogram(0, 0)) is None
+    below = {"genuine": [0, 10_000, *[0] * (BINS - 3), 10_000], "fraud": [0] * BINS}
+    assert stability_index(before, below) == 0, "scores below 3 % are one group"
+
+
 def test_plots_take_every_colour_from_the_style_sheet() -> None:
-    html = page(ledger(30), [], generated=NOW)
+    html = page(ledger(40), [], generated=NOW)
     style, body = html.split("</style>")
     assert "prefers-color-scheme: dark" in style
     assert not re.search(r"#[0-9a-f]{6}\b", body)

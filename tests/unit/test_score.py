@@ -16,6 +16,7 @@ from workload.canonical import encode
 from workload.chain import Model, fold
 from workload.datasets import read_day
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
+from workload.features import SAID, WIDTHS
 from workload.score import score
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def checkpoint(days: list[Path]) -> Path:
     return path
 
 
-def scored(checkpoint: Path, dataset: Path, out: Path) -> pd.DataFrame:
-    rows = score(checkpoint, dataset, out)
+def scored(checkpoint: Path, dataset: Path, out: Path, **options: Any) -> pd.DataFrame:
+    rows = score(checkpoint, dataset, out, **options).rows
     frame = pd.read_csv(out) if out.suffix == ".csv" else pd.read_parquet(out)
     assert len(frame) == rows
     assert os.listdir(out.parent) == [out.name]  # noqa: PTH208 - names
@@ -155,3 +156,63 @@ def test_full_disk_leaves_the_old_scores_and_nothing_else(
         score(checkpoint, days[2], old)
     assert old.read_text() == "old"
     assert list(out.iterdir()) == [old]
+
+
+def test_cards_to_check_are_those_ranked_highest_and_the_threshold_separates_them(
+    days: list[Path], checkpoint: Path, out: Path
+) -> None:
+    written = score(checkpoint, days[2], out / "scores.csv", cards=20)
+    frame = pd.read_csv(out / "scores.csv")
+    day = read_day(days[2])
+    best = pd.Series(frame["FRAUD_PROBABILITY"]).groupby(day.customer).max()
+    checked = set(day.customer[frame["CHECK"]].tolist())
+    assert len(checked) == 20
+    assert min(best[list(checked)]) >= max(best.drop(list(checked)))
+    assert np.array_equal(frame["CHECK"], np.isin(day.customer, list(checked)))
+    assert written.threshold == min(best[list(checked)])
+    everyone = score(checkpoint, days[2], out / "scores.csv", cards=100_000)
+    assert everyone.threshold is None
+    assert pd.read_csv(out / "scores.csv")["CHECK"].all()
+
+
+def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
+    days: list[Path], checkpoint: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workload.score.ROWS_AT_ONCE", 100)
+    frame = scored(checkpoint, days[2], out / "scores.csv", explain=True)
+    model, day = Model.from_bytes(checkpoint.read_bytes()), read_day(days[2])
+    columns = model.state.advance(day.date).columns(day)
+    terms = model.learner.terms(columns)
+    log_odds = np.log(frame["FRAUD_PROBABILITY"] / (1 - frame["FRAUD_PROBABILITY"]))
+    np.testing.assert_allclose(
+        terms.sum(axis=1) + model.learner.mean_intercept, log_odds, rtol=1e-6
+    )
+    over = terms - terms.mean(axis=0)
+    names = list(SAID.values())
+    assert list(SAID) == list(WIDTHS)
+    assert len(set(names)) == len(names)
+    for number in (1, 2, 3):
+        expected = -np.sort(-over, axis=1)[:, number - 1]
+        np.testing.assert_allclose(frame[f"LOG_ODDS_{number}"], expected, atol=1e-9)
+        chosen = [names.index(name) for name in frame[f"REASON_{number}"]]
+        np.testing.assert_allclose(over[np.arange(len(over)), chosen], expected, atol=1e-9)
+
+
+def test_a_day_scored_in_parts_has_the_scores_of_the_whole(
+    days: list[Path], checkpoint: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
+    for rows in (50, 300):
+        monkeypatch.setattr("workload.score.ROWS_AT_ONCE", rows)
+        parts = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
+        exact = [name for name in whole if "LOG_ODDS" not in str(name)]
+        pd.testing.assert_frame_equal(parts[exact], whole[exact])
+        pd.testing.assert_frame_equal(parts, whole, rtol=1e-9)
+
+
+def test_options_leave_the_scores_themselves_alone(
+    days: list[Path], checkpoint: Path, out: Path
+) -> None:
+    plain = scored(checkpoint, days[2], out / "scores.parquet")
+    more = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
+    pd.testing.assert_frame_equal(more[list(plain)], plain)

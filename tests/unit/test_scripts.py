@@ -301,27 +301,46 @@ def test_status_tells_queue_workers_and_cost(queued: Cluster) -> None:
     assert "WRONG" not in lines
 
 
+def waiting_pod(reason: str) -> dict[str, Any]:
+    container = {"image": "w@1", "state": {"waiting": {"reason": reason}}}
+    status = {"phase": "Pending", "containerStatuses": [container]}
+    return {"metadata": {"name": "w-1"}, "status": status}
+
+
 def test_status_tells_what_is_wrong_and_ends_with_3(queued: Cluster, client: redis.Redis) -> None:
     queue = Queue(client)
     queue.skip(DAYS[0], "broken\x1b[31m")
-    queued.pods = [
-        {
-            "metadata": {"name": "w-1"},
-            "status": {
-                "phase": "Pending",
-                "containerStatuses": [
-                    {"image": "w@1", "state": {"waiting": {"reason": "ErrImagePull"}}}
-                ],
-            },
-        }
-    ]
+    queued.pods = [waiting_pod("CrashLoopBackOff")]
     done = queued.run("status")
     assert done.returncode == 3
     wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
     assert wrong == [
-        "WRONG      pod w-1: image w@1 can't be pulled (ErrImagePull)",
+        "WRONG      pod w-1 ends again and again: CrashLoopBackOff",
         rf"WRONG      {DAYS[0]} was skipped: broken\x1b[31m",
     ]
+
+
+def test_status_does_not_wait_for_a_pod_that_could_not_start_either(queued: Cluster) -> None:
+    made = len(queued.made())
+    queued.pods = [waiting_pod("ErrImagePull")]
+    done = queued.run("status")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.splitlines()[-2:] == [
+        "WRONG      pod w-1: image w@1 can't be pulled (ErrImagePull)",
+        "queue      not asked: a pod for that would not start either",
+    ]
+    assert len(queued.made()) == made
+
+
+def test_status_tells_why_an_update_broke_off_before_there_was_a_job(queued: Cluster) -> None:
+    queued.job = []
+    queued.claims = [{"metadata": {"name": "fileserver-claim"}, "status": {"phase": "Pending"}}]
+    done = queued.run("status")
+    assert (done.returncode, done.stderr) == (3, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"job        {JOB} (not there)"
+    assert "WRONG      claim fileserver-claim can't be bound: it is Pending" in lines
+    assert any(line.endswith("run pulumi up") for line in lines)
 
 
 # logs.sh
@@ -419,7 +438,7 @@ def test_the_journey_goes_from_the_price_to_the_report(
     assert done.returncode == 1
     assert "3 datasets wait: give it another run" in done.stderr
     verbs = [call[2] for call in cluster.calls("pulumi-calls")]
-    assert verbs[:3] == ["config", "preview", "up"]
+    assert verbs[:2] == ["config", "preview"]
     assert "destroy" not in verbs
     for day in DAYS:
         Queue(client).skip(day, "for the test")
@@ -430,6 +449,18 @@ def test_the_journey_goes_from_the_price_to_the_report(
     assert "Report: results/report.html" in done.stdout
     assert fetched(cluster) == results
     assert cluster.calls("pulumi-calls")[-1][2:] == ["destroy", "--yes"]
+
+
+@pytest.mark.parametrize(("arguments", "early"), [([], 0), (["--run", "2"], 2)])
+def test_a_later_run_of_the_job_starts_when_its_datasets_are_queued(
+    cluster: Cluster, data: Path, arguments: list[str], early: int
+) -> None:
+    cluster.job = [job(conditions=COMPLETE)]
+    cluster.run("train", "--yes", *arguments, data)
+    calls = [call[2:5] for call in cluster.calls("pulumi-calls")]
+    before = calls[: next(n for n, call in enumerate(calls) if call[0] == "up")]
+    # Each script that works in the cluster asks for the outputs once.
+    assert before.count(["stack", "output", "--json"]) == early
 
 
 def test_a_failed_job_is_explained_its_results_fetched_and_nothing_destroyed(

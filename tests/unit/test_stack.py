@@ -230,6 +230,15 @@ def test_the_local_share_is_a_directory_of_the_node_or_a_storage_class() -> None
     assert "volumeName" not in claim
 
 
+@pytest.mark.parametrize("storage_class", ["", "nfs-client"])
+def test_a_claim_says_nothing_of_what_the_cluster_fills_in(storage_class: str) -> None:
+    claims = declare("local", share_storage_class=storage_class).all("PersistentVolumeClaim")
+    assert len(claims) == 2
+    for claim in claims:
+        # Where a null was sent, a refresh finds a value, and the claim is replaced with its data.
+        assert None not in claim.raw["spec"].values()
+
+
 def test_the_local_stack_declares_nothing_on_google_cloud() -> None:
     declared = _declared("local")
     assert not [r for r in declared.resources if r.type.startswith("gcp:")]

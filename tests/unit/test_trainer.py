@@ -6,6 +6,7 @@ import datetime as dt
 import inspect
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from fleet import write_day
 
@@ -112,3 +113,29 @@ def test_report_before_training_is_one_line(days: list[Path], tmp_path: Path) ->
     with pytest.raises(UsageError, match="call train_and_save first"):
         trainer.generate_report(tmp_path / "report.txt")
     assert not (tmp_path / "report.txt").exists()
+
+
+def test_record_counts_cards_and_terminals_that_the_chain_does_not_know(tmp_path: Path) -> None:
+    model, seen = Model.untrained(), np.zeros(0, np.int64)
+    visible = np.zeros(0, np.int64)
+    every = [
+        read_day(write_day(tmp_path / f"2018-04-{number + 1:02}.pkl", number, START))
+        for number in range(10)
+    ]
+    for number, day in enumerate(every):
+        model, _ = fold(model, f"{day.date}.pkl", day, label=LABEL)
+        if number >= 8:
+            visible = np.union1d(visible, every[number - 8].terminal)
+        cards, terminals = np.unique(day.customer), np.unique(day.terminal)
+        assert model.record["ids"] == {
+            "cards": len(cards),
+            "new_cards": len(np.setdiff1d(cards, seen)),
+            "terminals": len(terminals),
+            "new_terminals": len(np.setdiff1d(terminals, visible)),
+        }
+        seen = np.union1d(seen, cards)
+        kinds = model.record["metrics"]["training"]["scenarios"]
+        assert {kind: count["frauds"] for kind, count in kinds.items()} == {
+            str(kind): int((day.scenario == kind).sum())
+            for kind in np.unique(day.scenario[day.fraud])
+        }

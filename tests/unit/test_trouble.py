@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from stand_ins import TEMPLATE, job
 
-from scripts.cluster import cost, trouble
+from scripts.cluster import cost, kube, pods, trouble
+from scripts.cluster.console import Failure
 from scripts.cluster.pods import manifest
 
 NOW = dt.datetime(2026, 1, 3, tzinfo=dt.UTC)
@@ -122,6 +123,41 @@ def test_what_follows_from_a_claim_is_not_told_twice() -> None:
     lines = trouble.everything(job(), [waiting], [claim], [])
     assert lines == ["claim c can't be bound: it is Pending"]
     assert len(trouble.everything(job(), [waiting], [], [])) == 1
+
+
+def test_a_claim_that_no_pod_of_the_stack_uses_keeps_no_command_out() -> None:
+    claims = [{"metadata": {"name": name}, "status": {"phase": "Pending"}} for name in ("a", "b")]
+    worker = pod(phase="Running")
+    worker["spec"] = {"volumes": [{"name": "s", "persistentVolumeClaim": {"claimName": "a"}}]}
+    assert trouble.keeps_commands_out([worker], claims, [])
+    assert not trouble.keeps_commands_out([worker], claims[1:], [])
+    assert trouble.keeps_commands_out([], claims[1:], [])
+
+
+def test_a_missing_job_is_told_with_what_to_do() -> None:
+    [line] = trouble.everything(None, [], [], [])
+    assert line.endswith("run pulumi up")
+
+
+def test_a_pod_whose_claim_can_not_be_bound_is_not_taken_for_one_that_needs_a_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unbound = {**UNSCHEDULABLE["conditions"][0], "message": "pod has unbound immediate claims"}
+    monkeypatch.setattr(kube, "get", lambda *_: pod(conditions=[unbound]))
+    monkeypatch.setattr(kube, "items", lambda *_: [])
+    monkeypatch.setattr(pods, "SETTLE_SECONDS", 0)
+    with pytest.raises(Failure, match="unbound immediate claims"):
+        pods.await_running("w-1")
+
+
+def test_what_is_wrong_with_many_pods_is_told_once() -> None:
+    pulls = [{"reason": r, "message": r} for r in ("ErrImagePull", "ImagePullBackOff")]
+    many = [pod(f"w-{n}", **container(waiting=pulls[n % 2])) for n in range(4)]
+    lines = trouble.everything(job(), [*many, pod("w-9", **UNSCHEDULABLE)], [], [])
+    assert lines == [
+        "pod w-0: image w@1 can't be pulled (ErrImagePull) (and 3 more like this)",
+        "pod w-9 can't be scheduled: 0/3 ok",
+    ]
 
 
 def test_the_cost_is_idle_hours_and_the_jobs_hours_at_their_rates() -> None:

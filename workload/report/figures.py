@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workload.metrics import CARDS, FEWEST_FRAUDS, THRESHOLD, precision_recall_curve
+from workload.metrics import (
+    CARDS,
+    FEWEST_FRAUDS,
+    THRESHOLD,
+    precision_recall_curve,
+    reliability,
+)
 from workload.report import plots
+from workload.report.drift import BEFORE, SHIFTED
 from workload.report.markup import no_claim, plural
 from workload.report.summary import TRAILING_DAYS
 
@@ -13,13 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from workload.report.drift import Drift
     from workload.report.summary import Fold, Pooled, Scores
 
 EMPTY = '<figure class="empty">'
 
 
 def figures(
-    folds: Sequence[Fold], pooled: Pooled, recent: Sequence[tuple[date, Pooled]]
+    folds: Sequence[Fold],
+    pooled: Pooled,
+    recent: Sequence[tuple[date, Pooled]],
+    changes: Drift,
 ) -> list[str]:
     """Draw every figure as HTML; a sentence, put last, stands in for a plot that would be empty."""
     tested = [(fold.date, fold.next_day) for fold in folds if fold.date and fold.next_day]
@@ -30,6 +41,8 @@ def figures(
             _precision_recall(pooled, recent),
             _alarms(tested),
             _cards(tested),
+            _calibration(pooled),
+            _drift(changes),
             *drawn,
         ]
     else:
@@ -132,6 +145,41 @@ def _cards(tested: Sequence[tuple[date, Scores]]) -> str:
         ),
         ("box", "model", "found"),
         ("box", "soft", "not found"),
+    )
+
+
+def _calibration(pooled: Pooled) -> str:
+    title = "Calibration"
+    if not pooled.ranks:
+        return _empty(title, f"No curve: {no_claim(pooled.frauds)}.")
+    return _figure(
+        title,
+        "What happened to transactions of like probability. On the dashed line, a probability of 1 "
+        "in 10 is a fraud 1 time in 10.",
+        plots.calibration_plot(
+            reliability(pooled.histogram), "Share of frauds by fraud probability"
+        ),
+        ("dot", "model", f"{plural(pooled.days, 'next-day test')} pooled"),
+        ("dash", "muted", "as said"),
+    )
+
+
+def _drift(changes: Drift) -> str:
+    title = "Drift"
+    if not changes.shift:
+        return _empty(
+            title, f"None yet: scores are compared with those of the {BEFORE} days before."
+        )
+    return _figure(
+        title,
+        f"How far a day&rsquo;s scores are from those of the {BEFORE} days before, and how many "
+        "of its cards are new.",
+        plots.drift_plot(
+            changes.shift, changes.new_cards, SHIFTED, "Stability index and new cards by day"
+        ),
+        ("line", "model", "stability index of scores"),
+        ("line", "fraud", "share of new cards"),
+        ("dash", "muted", f"shifted: {SHIFTED:g}"),
     )
 
 

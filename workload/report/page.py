@@ -5,24 +5,28 @@ from __future__ import annotations
 import shlex
 from html import escape
 from importlib.resources import files
+from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING
 
 from workload.metrics import CARDS, THRESHOLD
+from workload.report.drift import drift
 from workload.report.figures import figures
 from workload.report.markup import NONE, no_claim, percent, plural, text, three
 from workload.report.summary import (
+    base_name,
     label_lag,
     pool_next_day,
     read_fold,
     trailing,
 )
-from workload.report.tables import datasets_table, tests_table
+from workload.report.tables import datasets_table, scenarios_table, tests_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from workload.report.drift import Drift
     from workload.report.summary import Fold, Pooled
 
 
@@ -36,17 +40,20 @@ def page(
     folds = [read_fold(record) for record in ledger]
     pooled = pool_next_day(folds)
     recent = trailing(folds)
+    changes = drift(folds)
     here = files("workload.report")
     return Template((here / "page.html").read_text(encoding="utf-8")).substitute(
         style=(here / "style.css").read_text(encoding="utf-8").strip(),
         headline=_headline(folds, pooled),
         lead=_lead(folds),
-        warning=_warning(dead),
+        warning=_warning(dead) + _stale(changes),
         tiles=_tiles(pooled),
         accuracy_note=_accuracy_note(pooled),
         label_lag=label_lag(folds) or "some days",
         tests=tests_table(folds, pooled, recent),
-        plots="\n".join(figures(folds, pooled, recent)),
+        plots="\n".join(figures(folds, pooled, recent, changes)),
+        scenarios=scenarios_table(pooled, {fold.label for fold in folds}),
+        lineage=_lineage(folds),
         dead=_dead(dead),
         table=datasets_table(folds),
         verify=_verify(folds),
@@ -88,6 +95,32 @@ def _warning(dead: Sequence[Mapping[str, object]]) -> str:
     return (
         f'<p class="warning"><strong>{plural(len(dead), "dataset")} left out:</strong> '
         "the model has not seen them. The reasons are under Dead letters.</p>"
+    )
+
+
+def _stale(changes: Drift) -> str:
+    if changes.warning is None:
+        return ""
+    return f'<p class="warning"><strong>The model may be stale.</strong> {changes.warning}</p>'
+
+
+def _lineage(folds: Sequence[Fold]) -> str:
+    if not folds:
+        return '<div class="none"><p>No checkpoint yet.</p></div>'
+    broken = [after for before, after in pairwise(folds) if after.base != before.checkpoint]
+    chain = f"{plural(len(folds), 'checkpoint')}, each trained from the one before"
+    if broken:
+        chain = (
+            f"{plural(len(folds), 'checkpoint')}, {len(broken)} of them not trained from the one "
+            f"before; the first of these is that of {escape(base_name(broken[0].dataset))}"
+        )
+    ends = " to ".join(
+        f"<code>{escape(fold.checkpoint[:12])}</code> ({escape(base_name(fold.dataset))})"
+        for fold in (folds[0], folds[-1])
+    )
+    return (
+        f'<div class="none"><p>{chain}: {ends}. The ledger holds the hash of every dataset, of its '
+        "checkpoint and of the base.</p></div>"
     )
 
 
@@ -171,6 +204,8 @@ def _verify(folds: Sequence[Fold]) -> str:
     commands = [
         "# in the share's directory; prints OK if the newest checkpoint is the ledger's",
         f"echo {shlex.quote(expected)} | sha256sum -c",
+        "# judge the learner with labels that come late (from 39 days on)",
+        "workload evaluate --datasets . --protocol prequential",
         "# write this report again from the ledger",
         "workload report --share .",
         "# fraud probability of each transaction of a day",

@@ -142,6 +142,56 @@ def precision_recall_plot(
     return _svg(figure, label)
 
 
+def calibration_plot(groups: Sequence[tuple[float, float]], label: str) -> str:
+    """Draw shares of frauds over probabilities, both logarithmic from 1 in 3,000 to 1.
+
+    Args:
+        groups: probability and share of frauds of each; a share of 0 lies on the lower edge.
+        label: what a screen reader says.
+    """
+    figure, axes = _canvas()
+    lowest = 1 / 3000
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.plot([lowest, 1], [lowest, 1], color=MUTED, linestyle=DASHES, linewidth=1.2)
+    axes.plot(
+        [max(said, lowest) for said, _ in groups],
+        [max(share, lowest) for _, share in groups],
+        color=MODEL,
+        marker="o",
+        markersize=5,
+        linewidth=1.6,
+        clip_on=False,
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.minorticks_off()
+    axes.set_xlim(lowest, 1)
+    axes.set_ylim(lowest, 1)
+    axes.set_xlabel("fraud probability")
+    axes.set_ylabel("share of frauds")
+    return _svg(figure, label)
+
+
+def drift_plot(shift: Points, new: Points, limit: float, label: str) -> str:
+    """Draw two shares by day, and a limit of the first.
+
+    Args:
+        shift: stability index of the scores, at least one day.
+        new: share of new cards.
+        limit: from here on scores have shifted, as a dashed line.
+        label: what a screen reader says.
+    """
+    figure, axes = _canvas()
+    axes.axhline(limit, color=MUTED, linestyle=DASHES, linewidth=1.2)
+    shown = [(day, value) for day, value in new if day >= shift[0][0]]
+    axes.plot(*_xy(shown), color=FRAUD, linewidth=1.6)
+    axes.plot(*_xy(shift), color=MODEL, linewidth=2.2)
+    _from_zero(axes, [limit, *(value for _, value in [*shift, *shown])])
+    _dates(axes, [day for day, _ in shift])
+    return _svg(figure, label)
+
+
 def date_ticks(first: dt.date, last: dt.date) -> list[tuple[dt.date, str]]:
     """Choose days to mark between two days, and their labels; the year only where it changes."""
     days = (last - first).days + 1
@@ -164,6 +214,14 @@ def date_ticks(first: dt.date, last: dt.date) -> list[tuple[dt.date, str]]:
         labels.append(name if day.year == year else f"{name}\n{day.year}")
         year = day.year
     return list(zip(ticks, labels, strict=True))
+
+
+_DECIMALS = re.compile(r"-?\d+\.\d\d+")
+"""Coordinates with more digits than are seen; text between the tags keeps all of its digits."""
+
+
+def _one_decimal(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}"
 
 
 def _canvas() -> tuple[Figure, Axes]:
@@ -226,7 +284,7 @@ def _svg(figure: Figure, label: str) -> str:
         svg,
     )
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"-?\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: _DECIMALS.sub(_one_decimal, tag[0]), svg)
     svg = re.sub(r' font-family: [^;"]*;| transform="rotate\(-?0 [^"]*"', "", svg)
     svg = re.sub(r"\s*\n\s*", "\n", svg).replace("xlink:href", "href")
     for colour, variable in COLOURS.items():

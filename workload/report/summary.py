@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     Histogram = Mapping[str, Sequence[int]]
+    Scenarios = Mapping[str, tuple[int, int]]
+    """Kind of fraud → frauds, and those whose card was among the `metrics.CARDS` checked."""
 
 TRAILING_DAYS = 7
 """Calendar days pooled in the trailing figures."""
@@ -48,6 +51,9 @@ class Scores:
     card_precision: float | None
     recall: float | None
     histogram: Histogram | None
+    card_threshold: float | None
+    """Score from which on alarms reach `metrics.CARDS` cards that day."""
+    scenarios: Scenarios
 
     @property
     def caught(self) -> int:
@@ -75,8 +81,11 @@ class Fold:
     frauds: int
     checkpoint: str
     checkpoint_file: str
+    base: str | None
+    """Hash of the checkpoint it continues."""
     first: bool
     """Whether it has no base checkpoint."""
+    label: str
     label_lag_days: int | None
     training: Scores | None
     next_day: Scores | None
@@ -85,6 +94,10 @@ class Fold:
     attempts: int
     crashes: int
     rows_per_second: float | None
+    new_cards: float | None
+    """Share of its cards that the chain had not seen for months, or never."""
+    new_terminals: float | None
+    """The same for terminals, which are known once they have visible labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,9 @@ class Pooled:
     card_precision_limit: float | None
     """The mean that a perfect ranking would have: days with fewer compromised cards cap it."""
     histogram: Histogram
+    card_threshold: float | None
+    """Median over the days."""
+    scenarios: Scenarios
 
     @property
     def ranks(self) -> bool:
@@ -120,6 +136,8 @@ def read_fold(record: Mapping[str, object]) -> Fold:
     busy = math.fsum(_number(seconds.get(part)) or 0.0 for part in ("prepare", "fold", "write"))
     rows = _count(record.get("rows")) or 0
     note = metrics.get("testing_note")
+    ids = _mapping(record.get("ids"))
+    base = record.get("base")
     return Fold(
         dataset=printable(record.get("dataset", "")),
         date=_date(record.get("date")),
@@ -127,7 +145,9 @@ def read_fold(record: Mapping[str, object]) -> Fold:
         frauds=_count(record.get("frauds")) or 0,
         checkpoint=printable(record.get("checkpoint", "")),
         checkpoint_file=printable(record.get("checkpoint_file", "")),
-        first=record.get("base") is None,
+        base=None if base is None else printable(base),
+        first=base is None,
+        label=printable(record.get("label", "")),
         label_lag_days=_count(record.get("label_lag_days")),
         training=_scores(metrics.get("training")),
         next_day=_scores(metrics.get("next_day")),
@@ -136,6 +156,10 @@ def read_fold(record: Mapping[str, object]) -> Fold:
         attempts=_count(record.get("attempts")) or 0,
         crashes=_count(record.get("crashes")) or 0,
         rows_per_second=rows / busy if busy > 0.0 else None,
+        new_cards=_share(_count(ids.get("new_cards")) or 0, _count(ids.get("cards")) or 0),
+        new_terminals=_share(
+            _count(ids.get("new_terminals")) or 0, _count(ids.get("terminals")) or 0
+        ),
     )
 
 
@@ -149,6 +173,11 @@ def pool_next_day(folds: Iterable[Fold]) -> Pooled:
     alarms = sum(test.alarms or 0 for test in tests)
     right = sum(round((test.accuracy or 0.0) * test.rows) for test in tests)
     cards = [test for test in tests if test.card_precision is not None]
+    thresholds = [test.card_threshold for test in tests if test.card_threshold is not None]
+    kinds = sorted({kind for test in tests for kind in test.scenarios})
+    counts = {
+        kind: [test.scenarios[kind] for test in tests if kind in test.scenarios] for kind in kinds
+    }
     limits = [min(test.fraud_cards, CARDS) for test in cards if test.fraud_cards is not None]
     return Pooled(
         days=len(tests),
@@ -164,6 +193,11 @@ def pool_next_day(folds: Iterable[Fold]) -> Pooled:
         card_precision=_share(sum(test.cards_caught for test in cards), CARDS * len(cards)),
         card_precision_limit=_share(sum(limits), CARDS * len(limits)),
         histogram=histogram,
+        card_threshold=statistics.median(thresholds) if thresholds else None,
+        scenarios={
+            kind: (sum(frauds for frauds, _ in each), sum(caught for _, caught in each))
+            for kind, each in counts.items()
+        },
     )
 
 
@@ -222,7 +256,17 @@ def _scores(value: object) -> Scores | None:
         card_precision=_number(value.get("card_precision_100")),
         recall=_number(value.get("recall")),
         histogram=_histogram(value.get("histogram")),
+        card_threshold=_number(value.get("card_threshold_100")),
+        scenarios=_scenarios(value.get("scenarios")),
     )
+
+
+def _scenarios(value: object) -> Scenarios:
+    return {
+        printable(kind): (_count(each.get("frauds")) or 0, _count(each.get("caught")) or 0)
+        for kind, each in _mapping(value).items()
+        if isinstance(each, Mapping)
+    }
 
 
 def _histogram(value: object) -> Histogram | None:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
     from workload.report.summary import Fold, Pooled, Scores
 
+SCENARIO_LABEL = "TX_FRAUD_SCENARIO"
+SCENARIOS = {
+    "1": "large amount",
+    "2": "compromised terminal",
+    "3": "compromised card, amounts five times as large",
+}
+"""What the values of the handbook's label stand for (chapter 3)."""
+
 TALL = 31
 """With more datasets than this, the table scrolls within the page."""
 
@@ -45,6 +53,38 @@ def tests_table(
         "<th>average precision</th><th>ROC AUC</th><th>card precision</th><th>recall</th>"
         f"<th>accuracy</th><th>always genuine</th></tr></thead><tbody>{''.join(rows)}"
         f'</tbody></table></div><p class="note">{note}</p>'
+    )
+
+
+def scenarios_table(pooled: Pooled, labels: set[str]) -> str:
+    """List kinds of fraud: how many there were, and how many a day's 100 checked cards reach."""
+    if not pooled.scenarios:
+        return '<div class="none"><p>No frauds recorded by kind.</p></div>'
+    names = SCENARIOS if labels == {SCENARIO_LABEL} else {}
+    rows = [
+        _row(
+            f"{names.get(kind, 'label')} ({escape(kind)})",
+            [
+                f"{frauds:,}",
+                f"{caught:,}",
+                f"{frauds - caught:,}",
+                percent(caught / frauds if frauds else None),
+            ],
+        )
+        for kind, (frauds, caught) in pooled.scenarios.items()
+    ]
+    threshold = (
+        f" On the median day that means to alarm at a probability of {pooled.card_threshold:.3g} "
+        "and above."
+        if pooled.card_threshold is not None
+        else ""
+    )
+    return (
+        '<div class="scroll"><table class="worded"><thead><tr><th>kind of fraud (label)</th>'
+        "<th>frauds</th><th>caught</th><th>missed</th><th>caught</th></tr></thead><tbody>"
+        f'{"".join(rows)}</tbody></table></div><p class="note">Next-day tests; caught: the card '
+        f"is among the {CARDS} ranked highest that day.{threshold} The model learns only "
+        "whether a transaction is a fraud, not of which kind.</p>"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workload.metrics import CARDS, FEWEST_FRAUDS
+from workload.report.drift import drift
 from workload.report.summary import (
     base_name,
     label_lag,
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from workload.report.summary import Scores
+    from workload.report.summary import Fold, Scores
 
 RULE = "*" * 53
 NO_EARLIER_CHECKPOINT = "the first dataset has no earlier checkpoint to be tested with"
@@ -92,6 +93,11 @@ def _summary(
             f"  ROC AUC, pooled: {_value(pooled.roc_auc)}",
             f"  Card precision at {CARDS}, mean of days: {_value(pooled.card_precision)}",
             f"  Recall of alarms, pooled: {_value(pooled.recall)}",
+            *(
+                f"  Frauds with label {kind}: {frauds}, caught with {CARDS} cards a day: {caught}"
+                for kind, (frauds, caught) in pooled.scenarios.items()
+            ),
+            *_stale(folds),
             *_caution(pooled.frauds),
             "Tested on the next day, optimistic: the weights learn the labels of a day at once,",
             "although in practice labels arrive days later; features keep to the label lag.",
@@ -103,6 +109,11 @@ def _summary(
         for letter in dead
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stale(folds: Sequence[Fold]) -> list[str]:
+    warning = drift(folds).warning
+    return [f"WARNING: the model may be stale. {warning}"] if warning else []
 
 
 def _section(title: str, scores: Scores | None, absent: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 Server-side apply, dry runs in previews, replacement for immutable fields and the waits that the
 annotations ask for follow pulumi-kubernetes 4.34. Without a node nothing becomes ready:
-``ENGINE_AWAIT=none`` waits for deletions and ``pulumi.com/waitFor`` only.
+``ENGINE_AWAIT=none`` waits for deletions and ``pulumi.com/waitFor`` only. ``ENGINE_AWAIT_SECONDS``
+says how long, unless the resource itself does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from provider import Live, Operation, Plan, Properties, Provider, ProviderError,
 from values import Paths, differences, dotted, is_unknown
 
 MANAGER = "pulumi-kubernetes"
-DEFAULT_SECONDS = 600
+DEFAULT_SECONDS = float(os.environ.get("ENGINE_AWAIT_SECONDS", "600"))
 POLL_SECONDS = 0.1
 _CONFIG = {
     "kubeconfig", "context", "clusterIdentifier", "namespace", "upsertExistingObjects",

@@ -87,6 +87,13 @@ local function halt(dataset, reason)
   call('HSET', STATE, 'halted_dataset', dataset, 'halted_reason', reason)
 end
 
+-- Ends a halt at a dataset that is no longer in the way.
+local function unhalt(dataset)
+  if call('HGET', STATE, 'halted_dataset') == dataset then
+    call('HDEL', STATE, 'halted_dataset', 'halted_reason')
+  end
+end
+
 -- Counts a crash and returns the dataset to the queue; at the limit the chain halts.
 local function crash(dataset, limit)
   put_back(dataset)

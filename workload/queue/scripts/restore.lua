@@ -18,6 +18,8 @@ else
 end
 for _, commit in ipairs(plan.commits) do
   call('LREM', WAITING, 0, commit.dataset)
+  forget_tries(commit.dataset)
+  unhalt(commit.dataset)
   finish(commit.dataset, 'restored')
   call('RPUSH', COMMITS, commit.envelope)
   call('HSET', STATE, 'head_checkpoint', commit.checkpoint,

@@ -11,8 +11,6 @@ local finished = call('HGET', DONE, dataset)
 if finished then return finished == 'skipped' and 'skipped' or 'unknown' end
 if removed == 0 and call('HEXISTS', CLAIMS, dataset) == 0 then return 'unknown' end
 bury(dataset, 'skipped', reason)
-if call('HGET', STATE, 'halted_dataset') == dataset then
-  call('HDEL', STATE, 'halted_dataset', 'halted_reason')
-end
+unhalt(dataset)
 announce('skipped')
 return 'skipped'

@@ -1,0 +1,210 @@
+"""How well the learner ranks: by seed, beside another candidate, and without feature groups."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.newton import Newton
+from benchmarks.results import Section, Table, verdict
+from workload.datasets import day_from_frame
+from workload.evaluation import protocols
+from workload.evaluation.contenders import Prepared, Streaming
+from workload.evaluation.protocols import Learned
+from workload.evaluation.resampling import Draws, figures, interval
+from workload.evaluation.results import prepared
+from workload.features import WIDTHS
+from workload.learner import Learner
+from workload.simulator import DEFAULT_START, World
+from workload.state import LABEL_LAG_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from workload.datasets import Day
+    from workload.evaluation.contenders import Contender
+    from workload.evaluation.protocols import Scored
+
+GROUPS = {
+    "amount": ("amount", "amount_rule"),
+    "hour and weekend": ("hour_weekend",),
+    "amount over the card's own level": ("ratio_evidence", "ratio_history"),
+    "the card's unusual amounts": ("spell", "since_unusual", "unusual_today"),
+    "the card's pace and spending": ("pace", "spending"),
+    "the card's visible frauds": ("card_frauds",),
+    "the terminal's episode": ("episode", "episode_frauds", "since_fraud", "since_clean"),
+}
+"""Features that are left out together; every feature is in one group."""
+
+SGD, NEWTON = "SGD", "online Newton"
+
+TARGETS = {
+    "handbook AP, whole chain": 0.75,
+    "handbook AP, 7 days": 0.72,
+    "handbook CP@100, whole chain": 0.29,
+    "prequential AP, whole chain": 0.78,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Without:
+    """The learner with some features held constant, so that they tell it nothing."""
+
+    learner: Learner
+    features: tuple[int, ...]
+
+    @classmethod
+    def group(cls, names: Sequence[str]) -> Without:
+        """Untrained, without the named features."""
+        order = list(WIDTHS)
+        return cls(Learner.untrained(), tuple(order.index(name) for name in names))
+
+    def fit(self, day: Prepared) -> Without:
+        """As the learner."""
+        return replace(self, learner=self.learner.fit(self._held(day), day.day.fraud))
+
+    def probability(self, day: Prepared) -> NDArray[np.float64]:
+        """As the learner has it."""
+        return self.learner.probability(self._held(day))
+
+    def _held(self, day: Prepared) -> NDArray[np.int32]:
+        columns = day.columns.copy()
+        first = np.cumsum([0, *WIDTHS.values()])
+        for feature in self.features:
+            columns[:, feature] = first[feature]
+        return columns
+
+
+class Timed:
+    """A contender whose fits are timed; shares its clock with those that come of it."""
+
+    def __init__(self, contender: Contender, clock: dict[str, float]) -> None:
+        self._contender = contender
+        self._clock = clock
+
+    def fit(self, day: Prepared) -> Timed:
+        """Fit and count rows and processor seconds."""
+        begin = time.process_time()
+        fitted = self._contender.fit(day)
+        self._clock["seconds"] = self._clock.get("seconds", 0.0) + time.process_time() - begin
+        self._clock["rows"] = self._clock.get("rows", 0.0) + day.day.rows
+        return Timed(fitted, self._clock)
+
+    def probability(self, day: Prepared) -> NDArray[np.float64]:
+        """As the contender has it."""
+        return self._contender.probability(day)
+
+
+def measure(*, quick: bool) -> Section:
+    """Runs both protocols on simulated days of several seeds."""
+    seeds = (0,) if quick else (0, 1, 2)
+    clocks: dict[str, dict[str, float]] = {SGD: {}, NEWTON: {}}
+    by_seed: list[list[str]] = []
+    reached: dict[str, list[float]] = {name: [] for name in TARGETS}
+    values: dict[tuple[str, Learned], list[float]] = {}
+    for seed in seeds:
+        days = _days(seed, 183)
+        folds = protocols.handbook(
+            days[: protocols.days_needed(protocols.Protocol.handbook, LABEL_LAG_DAYS)],
+            {
+                SGD: Timed(Streaming.untrained(), clocks[SGD]),
+                NEWTON: Timed(Newton.untrained(), clocks[NEWTON]),
+                **{name: Without.group(names) for name, names in GROUPS.items()},
+            },
+            LABEL_LAG_DAYS,
+        )
+        pooled = protocols.prequential(days, {SGD: Streaming.untrained()}, LABEL_LAG_DAYS)
+        drawn = {
+            "handbook AP, whole chain": _drawn(folds, Learned.chain, "average_precision"),
+            "handbook AP, 7 days": _drawn(folds, Learned.window, "average_precision"),
+            "handbook CP@100, whole chain": _drawn(folds, Learned.chain, "card_precision_100"),
+            "prequential AP, whole chain": _drawn(pooled, Learned.chain, "average_precision"),
+        }
+        by_seed.append([f"{seed}", *(_with_interval(each) for each in drawn.values())])
+        for name, each in drawn.items():
+            reached[name].append(float(each[0]))
+        for contender, learned in folds[0].probability:
+            values.setdefault((contender, learned), []).append(
+                _average_precision(folds, contender, learned)
+            )
+    by_seed.append(["mean", *(f"{statistics.mean(each):.3f}" for each in reached.values())])
+    return Section(
+        "Learner",
+        f"183 simulated days of seeds {', '.join(map(str, seeds))}, labels {LABEL_LAG_DAYS} days "
+        "late. Handbook protocol: mean of 4 folds; prequential protocol: days 38 to 182 pooled. AP "
+        "is average precision, CP@100 card precision at 100; brackets are 95 % bootstrap intervals "
+        "over cards. Rows a second are of fitting alone, per second of processor time.",
+        [
+            Table("By seed", ["seed", *TARGETS], by_seed),
+            _candidates(values, clocks),
+            _ablation(values),
+        ],
+        [
+            verdict(f"{name}, mean of seeds", statistics.mean(reached[name]), target, 3)
+            for name, target in TARGETS.items()
+        ],
+    )
+
+
+def _days(seed: int, number: int) -> list[Prepared]:
+    world = World(seed)
+    days: Iterable[Day] = (day_from_frame(world.day(each)) for each in range(number))
+    return list(
+        prepared(((day, None) for day in days), DEFAULT_START, LABEL_LAG_DAYS, lambda _: None)
+    )
+
+
+def _drawn(tests: Sequence[Scored], learned: Learned, figure: str) -> NDArray[np.float64]:
+    draws = Draws.of(tests)
+    each = [figures(test, test.probability[SGD, learned], draws)[figure] for test in tests]
+    mean: NDArray[np.float64] = np.mean(each, axis=0)
+    return mean
+
+
+def _with_interval(drawn: NDArray[np.float64]) -> str:
+    low, high = interval(drawn) or (np.nan, np.nan)
+    return f"{drawn[0]:.3f} ({low:.3f}\N{EN DASH}{high:.3f})"
+
+
+def _average_precision(tests: Sequence[Scored], contender: str, learned: Learned) -> float:
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415
+
+    return statistics.mean(
+        float(average_precision_score(test.fraud, test.probability[contender, learned]))
+        for test in tests
+    )
+
+
+def _candidates(
+    values: dict[tuple[str, Learned], list[float]], clocks: dict[str, dict[str, float]]
+) -> Table:
+    rows: list[Any] = []
+    for name in (SGD, NEWTON):
+        chain, window = (statistics.mean(values[name, learned]) for learned in Learned)
+        speed = clocks[name]["rows"] / clocks[name]["seconds"]
+        rows.append([name, f"{chain:.4f}", f"{window:.4f}", f"{speed:,.0f}"])
+    columns = ["candidate", "AP, whole chain", "AP, 7 days", "rows/s"]
+    return Table("Candidates, handbook protocol, mean of seeds", columns, rows)
+
+
+def _ablation(values: dict[tuple[str, Learned], list[float]]) -> Table:
+    rows = []
+    for name in GROUPS:
+        cells = []
+        for learned in Learned:
+            lost = [
+                without - whole
+                for whole, without in zip(values[SGD, learned], values[name, learned], strict=True)
+            ]
+            cells.append(f"{statistics.mean(values[name, learned]):.4f}")
+            span = f" ({min(lost):+.4f} to {max(lost):+.4f})" if len(lost) > 1 else ""
+            cells.append(f"{statistics.mean(lost):+.4f}{span}")
+        rows.append([name, *cells])
+    columns = ["without", "AP, whole chain", "change", "AP, 7 days", "change"]
+    return Table("Without each group of features, handbook protocol, mean of seeds", columns, rows)
