@@ -260,8 +260,16 @@ def _scenarios(
     scenario: NDArray[np.int8], customer: NDArray[np.int64], checked: NDArray[np.int64]
 ) -> dict[str, dict[str, int]]:
     frauds = np.flatnonzero(scenario > 0)
-    kind = scenario[frauds]
-    caught = np.isin(customer[frauds], checked)
+    return caught_by_kind(scenario[frauds], np.isin(customer[frauds], checked))
+
+
+def caught_by_kind(kind: NDArray[np.int8], caught: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """Return, for each kind of fraud by number, as text, `frauds` and how many are `caught`.
+
+    Args:
+        kind: (n,) the kind of each fraud.
+        caught: (n,) whether it was caught.
+    """
     return {
         str(each): {
             "frauds": int(np.count_nonzero(kind == each)),

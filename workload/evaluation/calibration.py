@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workload.evaluation.resampling import ranked_cards
-from workload.metrics import CARDS
+from workload.metrics import CARDS, caught_by_kind, top_cards
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,16 +58,9 @@ def scenarios(test: Scored, probability: NDArray[np.float64]) -> dict[str, dict[
     for day in np.unique(test.number):
         rows = slice(*np.searchsorted(test.number, [day, day + 1]))
         customer, fraud = test.customer[rows], test.fraud[rows]
-        ranked = ranked_cards(probability[rows], customer)
+        ranked = top_cards(probability[rows], customer, CARDS + len(found))
         checked = ranked[~np.isin(ranked, found)][:CARDS]
         caught[rows] = fraud & (np.isin(customer, checked) | np.isin(customer, found))
         if test.compromised_leave:
             found = np.union1d(found, np.intersect1d(checked, customer[fraud]))
-    kinds = np.unique(test.scenario[test.fraud])
-    return {
-        str(kind): {
-            "frauds": int(np.count_nonzero(test.scenario == kind)),
-            "caught": int(np.count_nonzero(caught & (test.scenario == kind))),
-        }
-        for kind in kinds
-    }
+    return caught_by_kind(test.scenario[test.fraud], caught[test.fraud])

@@ -90,16 +90,15 @@ class _Collected:
     scores: dict[tuple[str, Learned], list[NDArray[np.float64]]] = field(default_factory=dict)
 
     def add(
-        self,
-        day: Prepared,
-        kept: NDArray[np.bool_],
-        contenders: Mapping[tuple[str, Learned], Contender],
+        self, day: Prepared, kept: NDArray[np.bool_], chain: Contenders, window: Contenders
     ) -> None:
         customer = day.day.customer[kept]
         self.rows.append((np.full(len(customer), day.number), customer))
         self.scenario.append(day.day.scenario[kept])
-        for name, contender in contenders.items():
-            self.scores.setdefault(name, []).append(contender.probability(day)[kept])
+        for learned, contenders in ((Learned.chain, chain), (Learned.window, window)):
+            for name, contender in contenders.items():
+                probability = contender.probability(day)[kept]
+                self.scores.setdefault((name, learned), []).append(probability)
 
     def scored(self) -> Scored:
         number, customer = (np.concatenate(parts) for parts in zip(*self.rows, strict=True))
@@ -193,14 +192,7 @@ class _Fold:
         if self.chain is None or not first <= day.number <= last:
             return
         fresh = ~np.isin(day.day.customer, np.fromiter(self.known, np.int64))
-        self.collected.add(
-            day,
-            fresh,
-            {
-                **{(name, Learned.chain): each for name, each in self.chain.items()},
-                **{(name, Learned.window): each for name, each in self.window.items()},
-            },
-        )
+        self.collected.add(day, fresh, self.chain, self.window)
 
     def _has_arrived(self, number: int, today: int) -> bool:
         return number <= today - self.lag_days
@@ -236,12 +228,5 @@ def prequential(days: Iterable[Prepared], contenders: Contenders, lag_days: int)
         window = dict(contenders)
         for learned in recent:
             window = {name: each.fit(learned) for name, each in window.items()}
-        collected.add(
-            day,
-            np.ones(day.day.rows, np.bool_),
-            {
-                **{(name, Learned.chain): each for name, each in chain.items()},
-                **{(name, Learned.window): each for name, each in window.items()},
-            },
-        )
+        collected.add(day, np.ones(day.day.rows, np.bool_), chain, window)
     return [collected.scored()] if collected else []

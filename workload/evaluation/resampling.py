@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from workload.metrics import CARDS
+from workload.metrics import CARDS, top_cards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def _card_precision(
     found = 0
     for day in days:
         rows = slice(*np.searchsorted(test.number, [day, day + 1]))
-        ranked = ranked_cards(probability[rows], card[rows])[: SPARE_CARDS + found]
+        ranked = top_cards(probability[rows], card[rows], SPARE_CARDS + found)
         compromised = np.isin(ranked, card[rows][test.fraud[rows]])
         places = left[ranked]
         taken = np.clip(CARDS - (np.cumsum(places, axis=0) - places), 0.0, places)
@@ -176,10 +176,3 @@ def _card_precision(
             left[caught] = np.where(taken[compromised] > 0, 0.0, left[caught])
             found = int(np.count_nonzero((left != weights).any(axis=1)))
     return total / len(days)
-
-
-def ranked_cards(probability: NDArray[np.float64], card: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the distinct cards of a day by their highest score, ties by number: (c,)."""
-    in_order = card[np.lexsort((card, -probability))]
-    _, first = np.unique(in_order, return_index=True)
-    return in_order[np.sort(first)]

@@ -96,8 +96,6 @@ class Fold:
     rows_per_second: float | None
     new_cards: float | None
     """Share of its cards that the chain had not seen for months, or never."""
-    new_terminals: float | None
-    """The same for terminals, which are known once they have visible labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +155,6 @@ def read_fold(record: Mapping[str, object]) -> Fold:
         crashes=_count(record.get("crashes")) or 0,
         rows_per_second=rows / busy if busy > 0.0 else None,
         new_cards=_share(_count(ids.get("new_cards")) or 0, _count(ids.get("cards")) or 0),
-        new_terminals=_share(
-            _count(ids.get("new_terminals")) or 0, _count(ids.get("terminals")) or 0
-        ),
     )
 
 
