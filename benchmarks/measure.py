@@ -10,10 +10,16 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+Name = TypeVar("Name", bound="Hashable")
+Outcome = TypeVar("Outcome")
+
+WAIT_SECONDS = 300.0
+"""Only a measurement that has failed waits so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,43 @@ def timed(work: Callable[[], int], server: Callable[[], float] = lambda: 0.0) ->
     return Cost(units, wall, time.process_time() - cpu, server() - served)
 
 
-def in_turn(subjects: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
-    """Runs every subject in each of ``rounds`` turns, after one turn that does not count."""
-    for subject in subjects.values():
-        subject()
-    costs: dict[str, list[Cost]] = {name: [] for name in subjects}
+def in_turn(
+    subjects: Mapping[Name, Callable[[], Outcome]], rounds: int, *, warm_up: bool = True
+) -> dict[Name, list[Outcome]]:
+    """Runs every subject in each of ``rounds`` turns.
+
+    Args:
+        subjects: by name.
+        rounds: how many turns count.
+        warm_up: whether a turn that does not count comes before.
+    """
+    if warm_up:
+        for subject in subjects.values():
+            subject()
+    outcomes: dict[Name, list[Outcome]] = {name: [] for name in subjects}
     for _ in range(rounds):
         for name, subject in subjects.items():
-            costs[name].append(subject())
-    return costs
+            outcomes[name].append(subject())
+    return outcomes
+
+
+def until(look: Callable[[], Outcome], what: str, pause: float) -> Outcome:
+    """Waits until ``look`` returns something true, and returns it.
+
+    Args:
+        look: asks.
+        what: is waited for, for the error message.
+        pause: seconds between two looks.
+
+    Raises:
+        RuntimeError: it does not come within `WAIT_SECONDS`.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {WAIT_SECONDS:.0f} s: {what}")
+        time.sleep(pause)
+    return found
 
 
 def ratio(costs: Iterable[Cost], reference: Iterable[Cost]) -> Spread:

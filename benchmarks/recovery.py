@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measure import until
 from benchmarks.results import Section, Table, verdict
 from workload.numeric import pinned_environment
 from workload.queue import connect
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 LANES = 10
 DATASET = "datasets/training/2018-04-01.pkl"
-_START_SECONDS = 300.0
+_PAUSE = 0.002
 
 
 def measure(*, quick: bool) -> Section:
@@ -110,15 +111,16 @@ def _lane(
             delays = []
             try:
                 for _ in range(trials):
-                    token = _until(partial(_token, control))
+                    token = until(partial(_token, control), "a worker holds the dataset", _PAUSE)
                     idle = start()
                     workers.append(idle)
-                    _until(partial(_waits, control))
+                    until(partial(_waits, control), "a worker waits", _PAUSE)
                     time.sleep(chance.uniform(0.0, LEASE_SECONDS / 3))  # anywhere between renewals
                     holder = workers.pop(0)
                     killed = time.monotonic()
                     kill(holder)
-                    _until(lambda before=token: _token(control, other_than=before))  # type: ignore[misc]
+                    again = partial(_token, control, other_than=token)
+                    until(again, "another worker holds the dataset", _PAUSE)
                     delays.append(time.monotonic() - killed)
                     holder.join()
             finally:
@@ -136,15 +138,6 @@ def _token(control: redis.Redis, other_than: str = "") -> str:
 def _waits(control: redis.Redis) -> str:
     """Whether an idle worker blocks in Redis until something happens."""
     return "yes" if any(each["cmd"] == "xread" for each in control.client_list()) else ""
-
-
-def _until(look: Callable[[], str]) -> str:
-    deadline = time.monotonic() + _START_SECONDS
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"nothing happened within {_START_SECONDS:.0f} s")
-        time.sleep(0.002)
-    return found
 
 
 def _start(context: ForkServerContext, share: Path, url: str) -> ForkServerProcess:

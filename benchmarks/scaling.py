@@ -10,26 +10,25 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.days import simulated
-from benchmarks.measure import Spread
+from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
 from benchmarks.workers import Run, run
 from workload.chain import Model, fold
 from workload.checkpoints import CheckpointStore
 from workload.datasets import LABELS, read_day
 from workload.share import Share
-from workload.simulator import World
+from workload.simulator import DEFAULT_START, World
 
 WORKERS = (1, 2, 4, 8)
 FORMATS = ("pkl", "parquet")
 FACTORS = (1, 10, 100)
-START = dt.date(2018, 4, 1)
 _SERIAL = ("fold", "write")
 
 
@@ -53,10 +52,9 @@ def measure(*, quick: bool) -> Section:
             datasets = Path(name) / "datasets"
             *training, _ = simulated(datasets, days, file_format)
             rows = sum(read_day(path).rows for path in training)
-            done: dict[int, list[_Outcome]] = {workers: [] for workers in WORKERS}
-            for _ in range(rounds):
-                for workers, outcomes in done.items():
-                    outcomes.append(_once(datasets, Path(name) / "share", workers))
+            share = Path(name) / "share"
+            subjects = {workers: partial(_once, datasets, share, workers) for workers in WORKERS}
+            done = in_turn(subjects, rounds, warm_up=False)
         body = [
             [
                 f"{workers}",
@@ -71,10 +69,10 @@ def measure(*, quick: bool) -> Section:
         columns = ["workers", "rows/s", "work s", "serial s", "parallel s", "CPU s, whole run"]
         tables.append(Table(f"From {file_format}: {rows:,} rows in {days} days", columns, body))
         one = done[1]
-        share = Spread.of(each.serial / (each.serial + each.prepare) for each in one)
+        part = Spread.of(each.serial / (each.serial + each.prepare) for each in one)
         lines.append(
-            f"From {file_format} {share.text(2)} of the work of one worker is serial: no number of "
-            f"workers makes it more than {1 / share.median:.2f} times as fast."
+            f"From {file_format} {part.text(2)} of the work of one worker is serial: no number of "
+            f"workers makes it more than {1 / part.median:.2f} times as fast."
         )
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         factors = FACTORS[:2] if quick else FACTORS
@@ -114,9 +112,9 @@ def _fold_larger_days(folder: Path, factor: int) -> list[str]:
     seconds: list[float] = []
     rows, content = 0, b""
     for number in range(3):
-        date = START + dt.timedelta(number)
+        date = DEFAULT_START + dt.timedelta(number)
         path = folder / f"{date}.parquet"
-        _enlarged(world.day(number, START), factor).to_parquet(path, index=False)
+        _enlarged(world.day(number), factor).to_parquet(path, index=False)
         marks = [time.perf_counter()]
         day = read_day(path, date=date)
         marks.append(time.perf_counter())
@@ -148,13 +146,11 @@ def _enlarged(day: pd.DataFrame, factor: int) -> pd.DataFrame:
 
 
 def _once(datasets: Path, share: Path, workers: int) -> _Outcome:
-    work = prepare = serial = 0.0
-
-    def look(lines: list[dict[str, Any]]) -> None:
-        nonlocal work, prepare, serial
-        work = lines[-1]["committed"] - min(line["started"] for line in lines)
-        prepare = sum(line["seconds"].get("prepare", 0.0) for line in lines)
-        serial = sum(line["seconds"].get(stage, 0.0) for line in lines for stage in _SERIAL)
-
-    done = run(datasets, share, workers, look)
-    return _Outcome(done, work, prepare, serial)
+    done = run(datasets, share, workers)
+    lines = done.ledger
+    return _Outcome(
+        done,
+        work=lines[-1]["committed"] - min(line["started"] for line in lines),
+        prepare=sum(line["seconds"].get("prepare", 0.0) for line in lines),
+        serial=sum(line["seconds"].get(stage, 0.0) for line in lines for stage in _SERIAL),
+    )

@@ -7,12 +7,13 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.batch import running
 from benchmarks.days import simulated
-from benchmarks.measure import Spread
+from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
 from workload.datasets import read_day
 from workload.ledger import read_ledger
@@ -33,6 +34,8 @@ class Run:
     """All, the report included."""
     cpu: float
     """Processor time of all its processes."""
+    ledger: list[dict[str, Any]]
+    """Its ledger's lines."""
 
 
 def measure(*, quick: bool) -> Section:
@@ -42,10 +45,9 @@ def measure(*, quick: bool) -> Section:
         datasets = Path(name) / "datasets"
         *training, _ = simulated(datasets, days, "pkl")
         rows = sum(read_day(path).rows for path in training)
-        runs: dict[int, list[Run]] = {1: [], 2: []}
-        for _ in range(rounds):
-            for workers, done in runs.items():
-                done.append(run(datasets, Path(name) / "share", workers))
+        share = Path(name) / "share"
+        subjects = {workers: partial(run, datasets, share, workers) for workers in (1, 2)}
+        runs = in_turn(subjects, rounds, warm_up=False)
     columns: dict[str, Callable[[Run], float]] = {
         "start-up s": lambda run: run.start,
         "work s": lambda run: run.work,
@@ -73,13 +75,8 @@ def measure(*, quick: bool) -> Section:
     )
 
 
-def run(
-    datasets: Path,
-    share: Path,
-    workers: int,
-    look: Callable[[list[dict[str, Any]]], None] = lambda _: None,
-) -> Run:
-    """Runs the batch on a copy of the datasets; ``look`` is given the ledger's lines."""
+def run(datasets: Path, share: Path, workers: int) -> Run:
+    """Runs the batch on a copy of the datasets."""
     shutil.copytree(datasets, share / "datasets")
     before = _children_cpu()
     begin = time.monotonic()
@@ -88,9 +85,9 @@ def run(
     wall = time.monotonic() - begin
     start = batch.moments("Processing dataset:")[0]
     end = batch.moments("Committed:")[-1]
-    look(read_ledger(share / "output/ledger.jsonl"))
+    ledger = read_ledger(share / "output/ledger.jsonl")
     shutil.rmtree(share)
-    return Run(start, end - start, wall, _children_cpu() - before)
+    return Run(start, end - start, wall, _children_cpu() - before, ledger)
 
 
 def _children_cpu() -> float:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import Cost, Spread, cpu_ratio, ratio
+from benchmarks.measure import Cost, Spread, cpu_ratio, in_turn, ratio, until
 from benchmarks.queue import (
     AT_ONCE,
     OURS,
@@ -52,7 +52,7 @@ SETTINGS = {
 LIMIT_SECONDS = 120.0
 """Longest wait for a job whose worker was killed."""
 
-_START_SECONDS = 300.0
+_PAUSE = 0.02
 
 
 def measure(*, quick: bool) -> Section:
@@ -92,7 +92,7 @@ def measure(*, quick: bool) -> Section:
         f"{jobs:,} jobs that do nothing, one worker process, the same Redis on TCP with its "
         f"append-only file (everysec); median (extremes) of {rounds} turns, each from the start of "
         "the first job to the end of the last. RQ's worker forks nothing, SAQ and arq run ten jobs "
-        "at once, dramatiq eight. The ratios are this queue's to the one of the row; "
+        "at once, dramatiq eight. The ratios are this queue's to the one of the row; CPU "
         "is worker plus server. Recovery: kill -9 of the worker in the middle of a job, an idle "
         f"worker is there; seconds until the job runs again, at most {LIMIT_SECONDS:.0f}.",
         [
@@ -132,11 +132,7 @@ def _throughput(jobs: int, rounds: int) -> dict[str, list[Cost]]:
                 REFERENCE: partial(run, control, partial(tutorial_loop, client), jobs),
                 **{name: partial(_cost, control, url, peer, jobs) for name, peer in PEERS.items()},
             }
-            costs: dict[str, list[Cost]] = {name: [] for name in subjects}
-            for _ in range(rounds):
-                for name, subject in subjects.items():
-                    costs[name].append(subject())
-    return costs
+            return in_turn(subjects, rounds, warm_up=False)
 
 
 def _cost(control: redis.Redis, url: str, peer: str, jobs: int) -> Cost:
@@ -144,7 +140,7 @@ def _cost(control: redis.Redis, url: str, peer: str, jobs: int) -> Cost:
     _fill(peer, url, f"{jobs}")
     served = server_seconds(control)
     with _working(peer, url, fast=True):
-        _until(lambda: control.llen("bench:marks") >= 2, f"{peer}: all jobs done")
+        until(lambda: control.llen("bench:marks") >= 2, f"{peer}: all jobs done", _PAUSE)
         served = server_seconds(control) - served
     first, last = ([*map(float, mark.split())] for mark in control.lrange("bench:marks", 0, 1))
     return Cost(jobs, last[0] - first[0], last[1] - first[1], served)
@@ -168,10 +164,12 @@ def _recovery(peer: str) -> float:
     with _tcp_server() as (server, url), connect(server.url) as control:
         _fill(peer, url, "hold")
         with _working(peer, url) as first:
-            _until(lambda: control.llen("bench:starts") >= 1, f"{peer}: the job runs")
+            until(lambda: control.llen("bench:starts") >= 1, f"{peer}: the job runs", _PAUSE)
             before = len(control.client_list())
             with _working(peer, url):
-                _until(lambda: len(control.client_list()) > before, f"{peer}: a second worker")
+                until(
+                    lambda: len(control.client_list()) > before, f"{peer}: a second worker", _PAUSE
+                )
                 time.sleep(2)
                 starts = control.llen("bench:starts")
                 os.killpg(first.pid, signal.SIGKILL)
@@ -179,7 +177,7 @@ def _recovery(peer: str) -> float:
                 while time.monotonic() < killed + LIMIT_SECONDS:
                     if control.llen("bench:starts") > starts:
                         break
-                    time.sleep(0.02)
+                    time.sleep(_PAUSE)
                 return min(time.monotonic() - killed, LIMIT_SECONDS)
 
 
@@ -229,11 +227,3 @@ def _working(peer: str, url: str, *, fast: bool = False) -> Iterator[subprocess.
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {_START_SECONDS:.0f} s: {what}")
-        time.sleep(0.02)
