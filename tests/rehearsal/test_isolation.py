@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from manifests import restricted_pod
-from rehearsed import NAMESPACE, REDIS
+from rehearsed import NAMESPACE, REDIS, WORKER_USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pods import Pods
     from rehearsed import Rehearsal
 
-WORKER_USER = 10001
 CANARY = "canary"
 REACH_SECONDS = 5
 

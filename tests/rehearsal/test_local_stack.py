@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from learned import hashes
-from rehearsed import NAMESPACE, WORKERS, Rehearsal
+from rehearsed import NAMESPACE, WORKER_USER, WORKERS, Rehearsal
 from stack import StackUnderTest
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from node import Node
     from stack import Result
 
-WORKER_USER = 10001
 WORKERS_SIDE_BY_SIDE = 3
 SIMULATED = (3, 5)
 """Simulated days of the first run, and of both; the tutorial's come before."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from learned import checkpoints, hashes, ledger
-from rehearsed import REDIS, WORKERS, Run
+from rehearsed import REDIS, SMALL_WORKERS, WORKER_USER, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ any file that NFS shows late. So every blow strikes while there is work, however
 
 SPOT_GRACE = 15
 """Seconds between the notice and the end of a Spot machine, in practice."""
-
-WORKER_USER = 10001
 
 
 def evict_a_worker(dev: Rehearsal) -> None:
@@ -134,8 +132,8 @@ def _carry_out(
     _put_on_the_share(dev, datasets, "training", datasets.names()[:end])
     dev.stack.script("queue-jobs.sh").ok()
     hidden = _hide([dev.share / "datasets/training" / n for n in datasets.names()[before:end]])
-    settings = {"parallelism": plan.parallelism, "worker_cpu": "500m", "worker_memory": "1Gi"}
-    dev.bring_up(run, run=f"storm-{plan.parallelism}", **settings)
+    name = f"storm-{plan.parallelism}"
+    dev.bring_up(run, run=name, parallelism=plan.parallelism, **SMALL_WORKERS)
     with run.timed("from there to the end of the Job"):
         for number, blow in enumerate(plan.blows):
             _show(hidden[: PORTION * (number + 1)])

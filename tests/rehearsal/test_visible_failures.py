@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from rehearsed import NAMESPACE, WORKERS, Run
+from rehearsed import NAMESPACE, SMALL_WORKERS, WORKER_USER, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ CLAIM = {
 }
 MISSING_IMAGE = f"localhost/batch-aiml/missing@sha256:{'0' * 64}"
 REFUSED = "datasets/training/2100-01-01.parquet"
-WORKER_USER = 10001
 PARALLELISM = 2
 WRONG = 3
 
@@ -38,8 +37,8 @@ def missing_image(dev: Rehearsal) -> Result:
     path.write_text("no parquet file")
     os.chown(path, WORKER_USER, WORKER_USER)
     dev.stack.script("queue-jobs.sh").ok()
-    small = {"parallelism": PARALLELISM, "worker_cpu": "500m", "worker_memory": "1Gi"}
-    dev.bring_up(Run(), run="missing-image", image=MISSING_IMAGE, **small)
+    settings = {"image": MISSING_IMAGE, "parallelism": PARALLELISM, **SMALL_WORKERS}
+    dev.bring_up(Run(), run="missing-image", **settings)
     until("all pulls have failed", lambda: _failed_pulls(dev) == PARALLELISM)
     return dev.stack.script("status.sh")
 

@@ -644,6 +644,13 @@ def events(queue: Queue) -> int:
     return int(queue.client.xlen("datasets:events"))
 
 
+def end_soon(queue: Queue, dataset: str) -> int:
+    """Lets a lease end in 5 seconds; returns when, in milliseconds since the epoch."""
+    soon = int(queue.client.time()[0]) * 1000 + 5000
+    queue.client.zadd(LEASES, {dataset: soon})
+    return soon
+
+
 def test_dataset_claimed_again_keeps_its_place(new_queue: Callable[..., Queue]) -> None:
     dead, second, third = new_queue(), new_queue(), new_queue()
     push(dead, "a", "b")
@@ -718,8 +725,7 @@ def test_looking_does_not_lengthen_the_lease_of_another(new_queue: Callable[...,
     push(dead, "a", "b")
     claim(dead)
     held = claim(holder)
-    soon = int(dead.client.time()[0]) * 1000 + 5000
-    dead.client.zadd(LEASES, {"a": soon})
+    soon = end_soon(dead, "a")
     holder.claim(holding=held)
     idle.claim()
     assert dead.client.zscore(LEASES, "a") == soon
@@ -749,8 +755,7 @@ def test_grace_lease_of_the_first_dataset_is_not_lengthened_by_looking(
     push(queue, "a", "b")
     claim(queue)
     held = claim(other)
-    soon = int(queue.client.time()[0]) * 1000 + 5000
-    queue.client.zadd(LEASES, {"a": soon})
+    soon = end_soon(queue, "a")
     queue.client.lpush("datasets:processing", *(f"foreign-{number}" for number in range(20)))
     other.claim(holding=held)
     assert queue.client.zscore(LEASES, "a") == soon
