@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+FORK_SERVER = "ENGINE_FORK_SERVER"
+
 
 @pytest.fixture(scope="session")
 def binaries() -> Path:
@@ -24,22 +28,32 @@ def binaries() -> Path:
     return ensure()
 
 
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
-    """Command that starts Python programs as forks of one that has imported their packages."""
-    with tempfile.TemporaryDirectory(prefix="fork-") as directory:  # a socket's path is short
-        path = f"{directory}/socket"
-        server = subprocess.Popen(
-            [sys.executable, "-u", str(PLUGINS / "fork_server.py"), path],
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts what forks Python programs: one for all workers, which inherit its address."""
+    if hasattr(config, "workerinput"):
+        return
+    ended = ExitStack()
+    config.add_cleanup(ended.close)
+    # A socket's path must be short.
+    directory = ended.enter_context(tempfile.TemporaryDirectory(prefix="fork-"))
+    os.environ[FORK_SERVER] = f"{directory}/socket"
+    server = ended.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-u", str(PLUGINS / "fork_server.py"), os.environ[FORK_SERVER]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        with server:
-            assert server.stdout is not None
-            assert server.stdout.readline(), "the fork server ended at once"
-            yield sys.executable, "-I", "-S", str(PLUGINS / "fork_client.py"), path
-            assert server.stdin is not None
-            server.stdin.close()
+    )
+    assert server.stdin is not None
+    ended.callback(server.stdin.close)
+    assert server.stdout is not None
+    assert server.stdout.readline(), "the fork server ended at once"
+
+
+@pytest.fixture(scope="session")
+def python() -> Sequence[str]:
+    """Command that starts Python programs as forks of one that has imported their packages."""
+    return sys.executable, "-I", "-S", str(PLUGINS / "fork_client.py"), os.environ[FORK_SERVER]
 
 
 @pytest.fixture(scope="module")

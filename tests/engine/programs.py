@@ -43,7 +43,7 @@ class Programs:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the tests, which stop it in order
-                env={**os.environ, "GOMEMLIMIT": "1GiB", **environment},
+                env={**os.environ, "GOGC": "400", "GOMEMLIMIT": "1GiB", **environment},
             )
 
     def log(self, name: str) -> Path:

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from apiserver import TOKEN
 from google_api import provider_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from apiserver import ControlPlane
     from google_api.server import FakeGoogle
@@ -100,6 +101,11 @@ class StackUnderTest:
 
     The program and the stack's configuration file are those of the repository; what the commands
     are given on top of it is ``overrides``: the project, the images and where Google is.
+
+    Attributes:
+        faults: what ``inject`` writes.
+        project: the directory of the program.
+        logs: where the CLI would log every command; it does after ``keep_logs``.
     """
 
     directory: Path
@@ -110,10 +116,12 @@ class StackUnderTest:
     python: Sequence[str] = (sys.executable, "-u")
     faults: Path = field(init=False)
     project: Path = field(init=False)
+    logs: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.faults = self.directory / "faults.json"
         self.project = self.directory / "project"
+        self.logs = self.directory / "home" / ".pulumi" / "logs"
         self.project.mkdir(parents=True)
         for part in PROGRAM:
             (self.project / part).symlink_to(ROOT / part)
@@ -145,6 +153,17 @@ class StackUnderTest:
         settings = [f"{key}={_text(value)}" for key, value in values.items()]
         given = [part for setting in settings for part in ("--plaintext", setting)]
         self.run("config", "set-all", *given).ok()
+
+    @contextmanager
+    def configured(self, **values: object) -> Iterator[None]:
+        """Configuration values that are set for a while."""
+        file = self.project / f"Pulumi.{self.name}.yaml"
+        before = file.read_text()
+        try:
+            self.configure(values)
+            yield
+        finally:
+            file.write_text(before)
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Runs ``pulumi ARGUMENTS`` in the project's directory."""
@@ -210,22 +229,31 @@ class StackUnderTest:
         checkpoint: dict[str, Any] = json.loads(path.read_text())
         return checkpoint
 
+    def keep_logs(self) -> None:
+        """Lets the CLI log every command from now on."""
+        self.logs.unlink()
+        self.logs.mkdir()
+
     def inject(self, *faults: dict[str, Any]) -> None:
         """Orders failures from the small providers; see ``plugins/faults.py``."""
         self.faults.write_text(json.dumps(list(faults)))
 
     def _environment(self) -> dict[str, str]:
         """An environment that nothing of the machine's own Pulumi or Google set-up reaches."""
-        home = self.directory / "home"
-        home.mkdir()
+        home = self.logs.parents[1]
+        self.logs.parent.mkdir(parents=True)
+        self.logs.touch()  # not a directory, so the CLI keeps none
         return {
             "PATH": os.pathsep.join([str(self._path), str(self.binaries), "/usr/bin", "/bin"]),
             "HOME": str(home),
-            "PULUMI_HOME": str(home / ".pulumi"),
+            "PULUMI_HOME": str(self.logs.parent),
             "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "GOGC": "off",  # programs of a second or two need not tidy up
+            "GOMEMLIMIT": "1GiB",
             "PYTHONPATH": str(PLUGINS),
             "PYTHONDONTWRITEBYTECODE": "1",
             "GOOGLE_OAUTH_ACCESS_TOKEN": "none",

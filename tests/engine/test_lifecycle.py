@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import pytest
 from stack import PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from apiserver import ControlPlane
     from google_api.server import FakeGoogle
     from stack import Result, StackUnderTest
@@ -28,6 +31,7 @@ class Journey:
     volume: dict[str, Any] = field(default_factory=dict)
     password: str = ""
     state: str = ""
+    logs: dict[str, str] = field(default_factory=dict)
     left_on_google: dict[str, Any] = field(default_factory=dict)
     left_in_cluster: dict[str, list[str]] = field(default_factory=dict)
 
@@ -36,6 +40,7 @@ class Journey:
 def journey(stack: StackUnderTest, google: FakeGoogle, control_plane: ControlPlane) -> Journey:
     """Preview, up, output, up again, preview, refresh, destroy."""
     told = Journey()
+    stack.keep_logs()
     told.commands["preview"] = stack.run("preview")
     assert not google.objects(), "a preview has created something"
     told.commands["up"] = stack.run("up", "--yes")
@@ -51,10 +56,18 @@ def journey(stack: StackUnderTest, google: FakeGoogle, control_plane: ControlPla
     told.state = json.dumps(stack.state())
     told.commands["destroy"] = stack.run("destroy", "--yes")
     told.left_on_google = google.objects()
+    told.logs = {log.name: _log(log) for log in stack.logs.iterdir()}
     for kind in ("namespaces", "persistentvolumes"):
         items = control_plane.request("GET", f"/api/v1/{kind}").json()["items"]
         told.left_in_cluster[kind] = [item["metadata"]["name"] for item in items]
     return told
+
+
+def _log(path: Path) -> str:
+    """What a log of the CLI says; of one that is encrypted, its bytes."""
+    content = path.read_bytes()
+    zipped = content.startswith(b"\x1f\x8b")
+    return (gzip.decompress(content) if zipped else content).decode(errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +143,9 @@ def test_the_password_is_nowhere_in_plain_text(journey: Journey) -> None:
     assert journey.password not in journey.state
     for name, command in journey.commands.items():
         assert journey.password not in command.output, name
+    assert len(journey.logs) >= len(journey.commands), journey.logs.keys()
+    for name, log in journey.logs.items():
+        assert journey.password not in log, name
 
 
 def test_the_kubeconfig_is_nowhere_in_plain_text(journey: Journey) -> None:
@@ -137,3 +153,5 @@ def test_the_kubeconfig_is_nowhere_in_plain_text(journey: Journey) -> None:
     assert journey.commands["outputs"].output.count("[secret]") == 1
     for name, command in journey.commands.items():
         assert "client.authentication.k8s.io" not in command.output, name
+    for name, log in journey.logs.items():
+        assert "gke-gcloud-auth-plugin" not in log, name

@@ -33,13 +33,17 @@ PACKAGES = (
     "pulumi.runtime.proto.language_pb2_grpc",
     "pulumi.runtime.proto.provider_pb2_grpc",
     "pulumi_docker_build",
-    "pulumi_gcp",
+    "pulumi_gcp.artifactregistry",
+    "pulumi_gcp.container",
+    "pulumi_gcp.filestore",
+    "pulumi_gcp.projects",
+    "pulumi_gcp.serviceaccount",
     "pulumi_kubernetes.apps.v1",
     "pulumi_kubernetes.batch.v1",
     "pulumi_kubernetes.core.v1",
     "pulumi_kubernetes.networking.v1",
     "pulumi_random",
-    "pydantic",
+    "pydantic.main",
     "requests",
     "yaml",
 )
@@ -149,7 +153,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
 def main(path: str) -> None:
     """Serves at ``path``."""
     for package in PACKAGES:
-        importlib.import_module(package)
+        getattr(importlib.import_module(package), "__all__", None)  # loads what is lazy, too
     gc.freeze()  # a collection in a fork would copy every page of them
     server = ForkServer(path)
     sys.stdout.write("ready\n")

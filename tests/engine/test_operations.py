@@ -1,12 +1,16 @@
-"""What someone changed behind Pulumi's back is seen, and ``up`` puts it right."""
+"""On a stack that is up operators' pods run, and what is changed behind its back is put right."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from stack import FIXED_NAMES
+
+from scripts.cluster.outputs import assignments
+from scripts.cluster.pods import manifest
 
 if TYPE_CHECKING:
     from apiserver import ControlPlane
@@ -14,10 +18,31 @@ if TYPE_CHECKING:
     from stack import Result, StackUnderTest
 
 SHARE, ACCOUNT = FIXED_NAMES["share-filestore"], FIXED_NAMES["nodes-account"]
-SERVICE = "/api/v1/namespaces/batch-aiml/services/redis"
-
-
+NAMESPACE = "/api/v1/namespaces/batch-aiml"
+SERVICE = f"{NAMESPACE}/services/redis"
 POLICY = "/apis/networking.k8s.io/v1/namespaces/batch-aiml/networkpolicies/redis"
+
+
+def test_a_pod_of_the_template_is_admitted_under_the_restricted_standard(
+    deployed: StackUnderTest, control_plane: ControlPlane
+) -> None:
+    template = control_plane.request("GET", f"{NAMESPACE}/podtemplates/workload-command").json()
+    pod = manifest(template, "command-1", 60)
+    made = control_plane.request("POST", f"{NAMESPACE}/pods", pod)
+    assert made.ok, made.text
+    assert "warning" not in {name.lower() for name in made.headers}, made.headers
+    workers = f"{NAMESPACE}/pods?labelSelector=job-name={deployed.output('job_name')}"
+    names = [p["metadata"]["name"] for p in control_plane.request("GET", workers).json()["items"]]
+    assert "command-1" not in names
+    control_plane.request("DELETE", f"{NAMESPACE}/pods/command-1")
+
+
+def test_the_outputs_are_what_the_scripts_read(deployed: StackUnderTest) -> None:
+    outputs = json.loads(deployed.run("stack", "output", "--json").ok().output)
+    assert outputs["kubeconfig"] == "[secret]"
+    lines = assignments(outputs).splitlines()
+    assert "namespace=batch-aiml" in lines
+    assert "has_kubeconfig=true" in lines
 
 
 @dataclass
