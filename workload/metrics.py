@@ -109,7 +109,8 @@ def evaluate(
     hits = int(np.count_nonzero(alarm & fraud))
     wrong = alarms - hits + frauds - hits
     miss = probability - fraud
-    average_precision, roc_auc = _ranking(probability, fraud)
+    ascending, of_frauds = np.sort(probability), probability[fraud]
+    average_precision, roc_auc = _ranking(ascending, of_frauds)
     fraud_cards = np.unique(customer[fraud])
     checked = top_cards(probability, customer, CARDS)
     caught = np.isin(checked, fraud_cards, assume_unique=True)
@@ -131,7 +132,7 @@ def evaluate(
         "recall": _ratio(hits, frauds),
         "precision": _ratio(hits, alarms),
         "brier": _round(float(np.cumsum(miss * miss)[-1]) / rows) if rows else None,
-        "histogram": _histogram(probability, fraud),
+        "histogram": _histogram(ascending, of_frauds),
     }
 
 
@@ -229,31 +230,23 @@ def pooled_roc_auc(histogram: Mapping[str, Sequence[int]]) -> float | None:
 
 
 def _ranking(
-    probability: NDArray[np.float64], fraud: NDArray[np.bool_]
+    ascending: NDArray[np.float64], of_frauds: NDArray[np.float64]
 ) -> tuple[float | None, float | None]:
     """Return average precision and ROC AUC, counting only at the distinct scores of frauds."""
-    scores, hits = np.unique(probability[fraud], return_counts=True)
+    scores, hits = np.unique(of_frauds, return_counts=True)
     if not len(scores):
         return None, None
-    size = len(scores) + 1
-    at_or_above = _from_position(np.searchsorted(scores, probability, side="right"), size)
-    above = _from_position(np.searchsorted(scores, probability, side="left"), size)
+    rows, frauds = len(ascending), len(of_frauds)
+    at_or_above = rows - np.searchsorted(ascending, scores, side="left")
+    above = rows - np.searchsorted(ascending, scores, side="right")
     hits_at_or_above = np.cumsum(hits[::-1])[::-1]
-    frauds = int(hits_at_or_above[0])
     precision = hits_at_or_above / at_or_above
     average_precision = _round(fsum((hits * precision).tolist()) / frauds)
     genuine_above = above - (hits_at_or_above - hits)
     genuine_at_or_above = at_or_above - hits_at_or_above
-    genuine = len(probability) - frauds
     lost = int(np.cumsum(hits * (genuine_above + genuine_at_or_above))[-1])
-    twice_pairs = 2 * frauds * genuine
+    twice_pairs = 2 * frauds * (rows - frauds)
     return average_precision, _ratio(twice_pairs - lost, twice_pairs)
-
-
-def _from_position(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Count, for k = 1 ... size - 1, the positions that are at least k."""
-    counts: NDArray[np.intp] = np.cumsum(np.bincount(position, minlength=size)[::-1])[::-1][1:]
-    return counts
 
 
 def _scenarios(
@@ -305,11 +298,16 @@ def top_cards(
         taken *= 4
 
 
-def _histogram(probability: NDArray[np.float64], fraud: NDArray[np.bool_]) -> dict[str, list[int]]:
-    bins = np.searchsorted(np.asarray(EDGES), probability, side="left")
-    every = np.bincount(bins, minlength=BINS)
-    frauds = np.bincount(bins[fraud], minlength=BINS)
+def _histogram(
+    ascending: NDArray[np.float64], of_frauds: NDArray[np.float64]
+) -> dict[str, list[int]]:
+    every, frauds = _binned(ascending), _binned(np.sort(of_frauds))
     return {"genuine": (every - frauds).tolist(), "fraud": frauds.tolist()}
+
+
+def _binned(ascending: NDArray[np.float64]) -> NDArray[np.intp]:
+    up_to = np.searchsorted(ascending, EDGES, side="right")
+    return np.diff(up_to, prepend=0, append=len(ascending))
 
 
 def _from_the_top(histogram: Mapping[str, Sequence[int]]) -> zip[tuple[int, int]]:
