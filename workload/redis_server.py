@@ -25,7 +25,7 @@ _BUNDLED = (
 )
 """Packages that carry a server, and where inside."""
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 def find_redis_server() -> Path:

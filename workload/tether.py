@@ -1,6 +1,7 @@
 """Runs a command that must not outlive its starter: ``python -m workload.tether COMMAND...``.
 
-The command ends when standard input closes, which the kernel does even when the starter is killed.
+The command ends when standard input closes, which the kernel does even when the starter is killed;
+by force, when it does not end on its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import threading
 
 INHERIT = "WORKLOAD_TETHER_INHERIT"
 """Names the descriptors the command keeps open."""
+
+GRACE_SECONDS = 30.0
+"""From SIGTERM to SIGKILL, once the starter is gone."""
 
 
 def main() -> int:
@@ -30,6 +34,10 @@ def main() -> int:
         while os.read(0, 4096):
             pass
         child.terminate()
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
 
     threading.Thread(target=watch, daemon=True).start()
     return child.wait()

@@ -1,0 +1,29 @@
+"""What a tether holds ends with its starter."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+IMPATIENT = "from workload import tether; tether.GRACE_SECONDS = 0.1; tether.main()"
+STUBBORN = "trap '' TERM; echo $$; while :; do sleep 1; done"
+
+
+def test_a_command_that_ignores_sigterm_ends_all_the_same() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "sh", "-c", STUBBORN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as tether:
+        assert tether.stdin is not None
+        assert tether.stdout is not None
+        command = os.pidfd_open(int(tether.stdout.readline()))
+        tether.stdin.close()
+        ended, _, _ = select.select([command], [], [], 60)
+        if not ended:
+            signal.pidfd_send_signal(command, signal.SIGKILL)
+        os.close(command)
+    assert ended
