@@ -1,0 +1,79 @@
+"""The warning that a model goes stale comes when the world changes, and only then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from workload.chain import Model, fold
+from workload.datasets import LABELS, day_from_frame
+from workload.report.drift import BEFORE, RECENT, drift
+from workload.report.summary import read_fold
+from workload.simulator import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    import pandas as pd
+
+WORLD = World(0)
+CHANGED_ON = BEFORE + 8
+"""A week more than what is compared with, in which the model learns the first frauds."""
+
+
+def learned(
+    model: Model, days: range, changed: Callable[[pd.DataFrame], pd.DataFrame]
+) -> tuple[Model, list[Mapping[str, Any]]]:
+    records = []
+    for number in days:
+        day = day_from_frame(changed(WORLD.day(number)))
+        model, _ = fold(model, f"{day.date}.pkl", day, label=LABELS[0])
+        records.append(model.record)
+    return model, records
+
+
+def same(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
+
+
+def dear(frame: pd.DataFrame) -> pd.DataFrame:
+    """All amounts are three times as large."""
+    return frame.assign(TX_AMOUNT=frame["TX_AMOUNT"] * 3)
+
+
+def elsewhere(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frauds at compromised terminals are at any terminal instead."""
+    kinds = frame["TX_FRAUD_SCENARIO"].to_numpy()
+    at_terminals = kinds == 2
+    moved = np.where(at_terminals, 0, kinds)
+    random = np.random.default_rng(len(frame))
+    moved[random.choice(len(frame), int(at_terminals.sum()), replace=False)] = 2
+    return frame.assign(TX_FRAUD_SCENARIO=moved, TX_FRAUD=(moved > 0).astype(int))
+
+
+@pytest.fixture(scope="module")
+def before() -> tuple[Model, list[Mapping[str, Any]]]:
+    return learned(Model.untrained(), range(CHANGED_ON), same)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reasons"),
+    [
+        (same, []),
+        (dear, ["average precision fell", "scores have shifted"]),
+        (elsewhere, ["average precision fell"]),
+    ],
+)
+def test_a_model_is_called_stale_when_the_world_changes_and_only_then(
+    before: tuple[Model, list[Mapping[str, Any]]],
+    changed: Callable[[pd.DataFrame], pd.DataFrame],
+    reasons: list[str],
+) -> None:
+    model, records = before
+    _, later = learned(model, range(CHANGED_ON, CHANGED_ON + RECENT), changed)
+    warning = drift([read_fold(record) for record in [*records, *later]]).warning or ""
+    said = [part for part in ("average precision fell", "scores have shifted") if part in warning]
+    assert said == reasons, warning
