@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.linear_model import SGDClassifier
 
 from workload.features import COLUMNS
@@ -74,7 +75,8 @@ class Learner:
         """
         rate = WARM_UP_ROWS / (WARM_UP_ROWS + self.rows)
         classifier = self._resumed(max(LEARNING_RATE, rate))
-        classifier.partial_fit(_one_hot(columns), fraud.astype(np.int64))
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            classifier.partial_fit(_one_hot(columns), fraud.astype(np.int64))
         weights, intercept = classifier.coef_[0].copy(), float(classifier.intercept_[0])
         newest = 1.0 if rate > LEARNING_RATE else NEWEST
         return Learner(
