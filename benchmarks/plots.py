@@ -26,7 +26,7 @@ def draw_queues(sections: dict[str, Any], path: Path) -> None:
     rates, delays = (table["rows"] for table in sections["peers"]["tables"])
     recovery = sections["recovery"]["tables"][0]["rows"]
     ours = next(row for row in recovery if "renewer" in row[0])
-    speed = {_short(row[0]): _number(row[1]) for row in rates}
+    speed = {_short(row[0]): _number(row[1]) for row in rates if "next claim" not in row[0]}
     wait: dict[str, float] = {"this queue": float(ours[3])}
     wait |= {row[0]: _number(row[1]) for row in delays if row[0] != "tutorial"}
     over = {row[0] for row in delays if row[1].startswith("over")}
