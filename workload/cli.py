@@ -44,6 +44,15 @@ _INTERRUPTED = 130
 """What typer makes of a Ctrl-C."""
 
 
+TrainerOption = Annotated[
+    str,
+    typer.Option(
+        envvar="WORKLOAD_TRAINER",
+        help="What learns: fraud, or module:attribute of your own (docs/own-trainer.md).",
+    ),
+]
+
+
 class FileFormat(StrEnum):
     """Formats the simulator writes."""
 
@@ -171,6 +180,7 @@ def run_batch(
     label: Annotated[
         str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
     ] = "TX_FRAUD_SCENARIO",
+    trainer: TrainerOption = "fraud",
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
 
@@ -189,6 +199,7 @@ def run_batch(
         seed=seed,
         file_format=file_format.value,
         label=label,
+        trainer=trainer,
     )
 
 
@@ -245,7 +256,10 @@ def score(
         bool, typer.Option("--explain", help="Add the three main reasons of each score.")
     ] = False,
 ) -> None:
-    """Write the fraud probability and the rank of each transaction of a day."""
+    """Write the fraud probability and the rank of each transaction of a day.
+
+    For checkpoints of the trainer fraud.
+    """
     from workload.score import score as write_scores  # noqa: PLC0415
 
     written = write_scores(checkpoint, dataset, out, cards=cards, explain=explain)
@@ -459,6 +473,7 @@ def queue_rebuild(
     label: Annotated[
         str | None, typer.Option(help="Label column; default: the one learned.")
     ] = None,
+    trainer: TrainerOption = "fraud",
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
@@ -466,14 +481,16 @@ def queue_rebuild(
     start over with what is left.
     """
     from workload.display import counting  # noqa: PLC0415
-    from workload.reconcile import rebuild  # noqa: PLC0415
+    from workload.reconcile import any_record, rebuild  # noqa: PLC0415
     from workload.share import Share  # noqa: PLC0415
+    from workload.trainers.loading import load  # noqa: PLC0415
 
     with _queue(share) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
         store.check()
+        learned = any_record(store).get("label", settings.label)
         with counting("Reading", None) as advance:
-            rebuilt = rebuild(queue, store, label, advance)
+            rebuilt = rebuild(queue, store, load(trainer, label=label or learned), advance)
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"

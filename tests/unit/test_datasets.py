@@ -19,14 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workload import datasets
-from workload.datasets import (
-    Day,
-    dataset_stem,
-    day_from_frame,
-    name_date,
-    read_day,
-)
+from workload import dataset_file, datasets
+from workload.dataset_file import dataset_stem, name_date
+from workload.datasets import Day, day_from_frame, read_day
 from workload.errors import DatasetRefused
 from workload.share import SUFFIXES
 
@@ -535,7 +530,7 @@ def test_files_and_tables_above_the_limits_are_refused(
     for suffix in SUFFIXES:
         content = encode(frame(), suffix)
         with monkeypatch.context() as patch:
-            patch.setattr(datasets, "MAX_BYTES", len(content) - 1)
+            patch.setattr(dataset_file, "MAX_BYTES", len(content) - 1)
             reason = refusal(tmp_path, content, suffix)
             assert reason == f"has {len(content)} bytes; at most {len(content) - 1} are read"
         with monkeypatch.context() as patch:

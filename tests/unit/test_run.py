@@ -445,7 +445,7 @@ def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, Lines, EmbeddedRedi
     display = Lines()
     with EmbeddedRedis(tmp_path / "redis") as server:
         share = Share(root, visibility_seconds=0.0)
-        yield Supervisor(share, 2, display, "TX_FRAUD_SCENARIO", server), display, server
+        yield Supervisor(share, 2, display, "fraud", {}, server), display, server
 
 
 def test_workers_that_keep_dying_are_replaced_only_so_often(
