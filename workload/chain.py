@@ -74,8 +74,8 @@ class Point(Generic[M]):
         record = tree["record"]
         if made_by(record) != trainer.name:
             raise UsageError(
-                f"{what}: made by the trainer {made_by(record)!r}, which {trainer.name!r} can't "
-                "go on from"
+                f"{what}: a checkpoint of the trainer {made_by(record)!r}, which the trainer "
+                f"{trainer.name!r} can't use"
             )
         try:
             model = trainer.load(tree)

@@ -38,6 +38,8 @@ queue_app = typer.Typer()
 app.add_typer(queue_app, name="queue")
 share_app = typer.Typer()
 app.add_typer(share_app, name="share")
+trainer_app = typer.Typer()
+app.add_typer(trainer_app, name="trainer")
 
 
 _INTERRUPTED = 130
@@ -316,6 +318,7 @@ def evaluate(
     from workload.evaluation.results import evaluate as judge  # noqa: PLC0415
     from workload.evaluation.text import as_text  # noqa: PLC0415
 
+    _only_fraud(datasets)
     settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
     steps = len(day_files(datasets)) + (FITS if baselines else 0)
     with counting("Evaluating", steps, every=30) as advance:
@@ -574,6 +577,50 @@ def share_send(
     send(share or _settings().share, path, offset, sys.stdout.buffer)
 
 
+@trainer_app.callback(invoke_without_command=True)
+def trainer_main(context: typer.Context) -> None:
+    """Trainers of your own: docs/own-trainer.md."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@trainer_app.command(
+    "check",
+    epilog="Example: `workload trainer check examples.energy_load:EnergyLoad --datasets data`",
+)
+def trainer_check(
+    trainer: Annotated[str, typer.Argument(help="fraud, or module:attribute of your own.")],
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    *,
+    hashes: Annotated[bool, typer.Option("--hashes", hidden=True)] = False,
+    resumed: Annotated[bool, typer.Option("--resumed", hidden=True)] = False,
+) -> int:
+    """Check that a trainer gives the same checkpoints in every process, and from any checkpoint.
+
+    Nothing is written.
+    """
+    from workload.check import check, folded  # noqa: PLC0415
+    from workload.display import counting  # noqa: PLC0415
+    from workload.trainers.loading import load  # noqa: PLC0415
+
+    learner = load(trainer, label=_settings().label)
+    if hashes:
+        typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
+        return ExitCode.DONE
+    arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
+    with counting("Folding", None) as advance:
+        checked = check(learner, datasets, arguments, advance)
+    for name, reason in checked.refused.items():
+        typer.echo(printable(f"{name}: refused: {reason}"))
+    typer.echo(
+        f"{len(checked.hashes)} checkpoints, the same in another process and from each checkpoint "
+        f"on; {len(checked.refused)} files refused"
+    )
+    return ExitCode.DONE
+
+
 @contextmanager
 def _queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     """A session with the configured queue, or with that of a local share."""
@@ -616,6 +663,19 @@ def _end_with_stdin() -> None:
         os.kill(os.getpid(), 15)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _only_fraud(datasets: Path) -> None:
+    """Raises UsageError when a directory is a share whose chain is another trainer's."""
+    from workload.ledger import NAME, read_ledger  # noqa: PLC0415
+    from workload.trainers.identity import DEFAULT, made_by  # noqa: PLC0415
+
+    for line in read_ledger(datasets / "output" / NAME)[-1:]:
+        if made_by(line) != DEFAULT:
+            raise UsageError(
+                f"{datasets}: learned by the trainer {made_by(line)!r}; these protocols judge the "
+                f"trainer {DEFAULT} only"
+            )
 
 
 def _training_datasets(root: Path) -> list[str]:

@@ -141,8 +141,9 @@ def _text_report(
         f"Rows: {sum(step.fold.rows for step in steps)}",
         f"Next-day tests: {len(tested)}",
         *(
-            f"  {printable(name)}, mean of days: {_value(_mean(_by_day(steps, name)))}"
+            f"  {printable(name)}, mean of {plural(len(values), 'day')}: {_value(_mean(values))}"
             for name in _names(steps)
+            if (values := _by_day(steps, name))
         ),
         *dead_lines(dead),
     ]

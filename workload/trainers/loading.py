@@ -14,7 +14,8 @@ from workload.trainers.identity import DEFAULT
 if TYPE_CHECKING:
     from workload.trainers.protocol import Trainer
 
-_PATH = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*:(?!\d)\w+", re.ASCII)
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_PATH = re.compile(rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _METHODS = ("prepare", "start", "fold", "evaluate", "save", "load")
 
