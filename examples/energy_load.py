@@ -67,10 +67,10 @@ class EnergyLoad:
             raise DatasetRefused(f"is a {file.suffix} file; only .csv is read")
         try:
             frame = pd.read_csv(io.BytesIO(file.content))
-            time = pd.DatetimeIndex(pd.to_datetime(frame["time"], utc=True))
+            time = pd.DatetimeIndex(pd.to_datetime(frame["time"], format="ISO8601", utc=True))
             load = frame["load_mw"].to_numpy(np.float64)
         except (KeyError, ValueError) as error:
-            raise DatasetRefused(f"needs the columns time and load_mw ({error})") from error
+            raise DatasetRefused("needs the columns time and load_mw, dates and numbers") from error
         if list(time.hour) != list(range(HOURS)) or time[0].date() != time[-1].date():
             raise DatasetRefused("needs a row for each hour of one day (UTC), from 00:00 to 23:00")
         if not np.isfinite(load).all():

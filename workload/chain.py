@@ -100,7 +100,10 @@ def read(
         OSError: the file cannot be read.
     """
     file = read_file(path, date)
-    data = trainer.prepare(file)
+    try:
+        data = trainer.prepare(file)
+    except DatasetRefused as error:
+        raise DatasetRefused(" ".join(str(error).splitlines())) from error
     if date is not None and data.date != date:
         raise DatasetRefused(f"the rows are of {data.date}, the name promises {date}")
     return Dataset(name or path.name, file.sha256, data)

@@ -616,7 +616,7 @@ def trainer_check(
         typer.echo(printable(f"{name}: refused: {reason}"))
     typer.echo(
         f"{len(checked.hashes)} checkpoints, the same in another process and from each checkpoint "
-        f"on; {len(checked.refused)} files refused"
+        f"on; refused: {len(checked.refused)}"
     )
     return ExitCode.DONE
 

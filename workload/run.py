@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from workload import local
 from workload.display import RunDisplay, counting
 from workload.errors import UsageError
+from workload.ledger import ledger_if_any
 from workload.printable import printable
 from workload.reconcile import training_datasets
 from workload.reporting import closing_line, refresh_report
 from workload.supervisor import Outcome, Supervisor, local_share
-from workload.trainers.identity import DEFAULT, made_by
+from workload.trainers.identity import DEFAULT, check_name, made_by
 from workload.trainers.loading import name_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def run_locally(
     learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
     with local.serve(share.root) as server:
         share.check()
+        for line in ledger_if_any(share)[-1:]:
+            check_name(name, line)  # before files of another kind get there
         if datasets is not None:
             _transfer(share, datasets)
         elif days is not None or not training_datasets(share.root):
