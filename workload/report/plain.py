@@ -203,7 +203,8 @@ def _headline(steps: Sequence[Step]) -> str:
     tested = [name for name in steps[-1].headline if _by_day(steps, name)]
     if not tested:
         return f"{learned}, nothing yet to test the model on"
-    return f"{learned}, {text(_words(tested[-1]))} {_value(_mean(_by_day(steps, tested[-1])))}"
+    mean = _value(_mean(_by_day(steps, tested[-1])))
+    return f"{learned}, {text(_words(tested[-1]))} {mean} one day ahead"
 
 
 def _lead(folds: Sequence[Fold]) -> str:
