@@ -73,6 +73,7 @@ class FraudTrainer:
     def fold(self, model: FraudModel, data: Day) -> Folded[FraudModel]:
         """Features from the state, one pass of training, and the state with the day."""
         dawn, columns = _dawn(model.state, data)
+        _dawn.cache_clear()  # large, and not needed again
         learner = model.learner.fit(columns, data.fraud)
         return Folded(
             FraudModel(dawn.absorb(data), learner),

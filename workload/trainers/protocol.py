@@ -6,8 +6,9 @@ the testing dataset, and `save`. Another worker, on another machine, goes on fro
 
 **Every method is a pure function of its arguments**: equal arguments give equal results on every
 worker, in every process, at every time. No clock, no unseeded random numbers, no order of a set, no
-state kept from one call to the next, no file and no network. Arguments are never changed. The final
-checkpoint is then the same, byte for byte, for any number of workers and any schedule of crashes.
+file and no network, and no result that depends on earlier calls. Arguments are never changed. The
+final checkpoint is then the same, byte for byte, for any number of workers and any schedule of
+crashes.
 
 What may be raised: `DatasetRefused` by `prepare`, and ValueError by `load`, both with one line. Any
 other exception counts as a failed attempt at the dataset, and the chain halts after some of them.
