@@ -14,28 +14,32 @@ from unittest.mock import patch
 from benchmarks.days import FORMATS, simulated
 from benchmarks.measure import Cost, Spread, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
-from workload import canonical, chain
-from workload.chain import Model, TestSet, fold
+from workload import canonical
+from workload.chain import Point, fold, read
 from workload.checkpoints import CheckpointStore
-from workload.datasets import LABELS, read_day
+from workload.datasets import read_day
 from workload.learner import Learner
 from workload.share import Share
 from workload.state import State
+from workload.trainers import fraud
+from workload.trainers.fraud import FraudModel, FraudTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+TRAINER = FraudTrainer()
 
 WARM_UP_DAYS = 10
 """Folded before anything is timed: labels are delivered from the ninth day on."""
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("read + check", sys.modules[__name__], "read_day"),
+    ("read + check", sys.modules[__name__], "read"),
     ("state.advance", State, "advance"),
     ("columns", State, "columns"),
     ("probability", Learner, "probability"),
     ("fit", Learner, "fit"),
     ("absorb", State, "absorb"),
-    ("metrics", chain, "evaluate"),
+    ("metrics", fraud, "evaluate"),
     ("encode", canonical, "encode"),
     ("write + fsync", CheckpointStore, "write"),
 )
@@ -100,38 +104,40 @@ def measure(*, quick: bool) -> Section:
     )
 
 
-def _warm(paths: Sequence[Path]) -> Model:
-    model = Model.untrained()
+def _warm(paths: Sequence[Path]) -> Point[FraudModel]:
+    point = Point.start(TRAINER)
     for path in paths:
-        model, _ = fold(model, path.name, read_day(path), label=LABELS[0])
-    return model
+        point, _ = fold(TRAINER, point, read(TRAINER, path))
+    return point
 
 
 def _read(paths: Sequence[Path]) -> Cost:
     return timed(lambda: sum(read_day(path).rows for path in paths))
 
 
-def _learn(directory: Path, base: Model, paths: Sequence[Path], testing: Path | None) -> Cost:
+def _learn(
+    directory: Path, base: Point[FraudModel], paths: Sequence[Path], testing: Path | None
+) -> Cost:
     """Folds the days on ``base``, as a worker does between its claims and its commits."""
     with tempfile.TemporaryDirectory(dir=directory) as root:
         share = Share(Path(root))
         share.check()
         store = CheckpointStore(share)
-        test_set = TestSet(testing.name, read_day(testing)) if testing else None
+        test_set = read(TRAINER, testing) if testing else None
 
         def work() -> int:
-            model, rows = base, 0
+            point, rows = base, 0
             for path in paths:
-                day = read_day(path)
-                model, content = fold(model, path.name, day, label=LABELS[0], testing=test_set)
+                dataset = read(TRAINER, path)
+                point, content = fold(TRAINER, point, dataset, testing=test_set)
                 store.write(content)
-                rows += day.rows
+                rows += dataset.data.rows
             return rows
 
         return timed(work)
 
 
-def _stages(directory: Path, base: Model, paths: Sequence[Path]) -> dict[str, Cost]:
+def _stages(directory: Path, base: Point[FraudModel], paths: Sequence[Path]) -> dict[str, Cost]:
     """One turn without a testing day, split into its stages; only wall time is known of each."""
     seconds: dict[str, float] = {}
     with _watched(seconds):

@@ -86,7 +86,7 @@ def _quantiles(values: list[float]) -> list[float]:
 
 def _trials(kill: Callable[[ForkServerProcess], None], trials: int) -> list[float]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workload.worker"])
+    context.set_forkserver_preload(["workload.worker", "workload.trainers.fraud"])
     os.environ.update(pinned_environment())
     each = -(-trials // LANES)
     with ThreadPoolExecutor(LANES) as pool:

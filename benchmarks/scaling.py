@@ -20,11 +20,12 @@ from benchmarks.days import simulated
 from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
 from benchmarks.workers import Run, run
-from workload.chain import Model, fold
+from workload.chain import Point, fold, read
 from workload.checkpoints import CheckpointStore
-from workload.datasets import LABELS, read_day
+from workload.datasets import read_day
 from workload.share import Share
 from workload.simulator import DEFAULT_START, World
+from workload.trainers.fraud import FraudTrainer
 
 WORKERS = (1, 2, 4, 8)
 FORMATS = ("pkl", "parquet")
@@ -108,7 +109,8 @@ def _larger_day(folder: Path, factor: int) -> list[str]:
 def _fold_larger_days(folder: Path, factor: int) -> list[str]:
     world, share = World(), Share(folder)
     share.check()
-    model = Model.untrained()
+    trainer = FraudTrainer()
+    point = Point.start(trainer)
     seconds: list[float] = []
     rows, content = 0, b""
     for number in range(3):
@@ -116,13 +118,13 @@ def _fold_larger_days(folder: Path, factor: int) -> list[str]:
         path = folder / f"{date}.parquet"
         _enlarged(world.day(number), factor).to_parquet(path, index=False)
         marks = [time.perf_counter()]
-        day = read_day(path, date=date)
+        dataset = read(trainer, path, date=date)
         marks.append(time.perf_counter())
-        model, content = fold(model, path.name, day, label=LABELS[0])
+        point, content = fold(trainer, point, dataset)
         marks.append(time.perf_counter())
         CheckpointStore(share).write(content)
         marks.append(time.perf_counter())
-        seconds, rows = [end - begin for begin, end in pairwise(marks)], day.rows
+        seconds, rows = [end - begin for begin, end in pairwise(marks)], dataset.data.rows
         path.unlink()
     return [
         f"{factor}",

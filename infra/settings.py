@@ -42,6 +42,7 @@ def _text(pattern: str, allowed: str) -> Any:  # noqa: ANN401 - what pydantic's 
     return Field(pattern=f"^(?:{pattern})$", json_schema_extra={"allowed": allowed})
 
 
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _Label = Annotated[
     str,
     _text(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "up to 40 lower-case letters, digits and hyphens"),
@@ -109,6 +110,13 @@ class Settings(BaseModel):
         _text(
             r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?",
             "up to 40 lower-case letters, digits and hyphens; it is part of the Job's name",
+        ),
+    ]
+    trainer: Annotated[
+        str,
+        _text(
+            rf"fraud|{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}",
+            "fraud, or module:attribute of your own such as workload.trainers.mine:Mine",
         ),
     ]
     parallelism: Annotated[int, Field(ge=1, le=1000)]

@@ -1,202 +1,205 @@
 """One step of the warm-start chain: fold a day into the model the previous day left.
 
 ``fold`` is a pure function: the same base, day and test set give the same checkpoint bytes on
-every worker (``workload.numeric`` pins the arithmetic).
+every worker, as far as the trainer keeps its promises (``workload.trainers.protocol``) and the
+arithmetic is the same (``workload.numeric`` pins it).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import sklearn
+from typing import TYPE_CHECKING, Any, Generic
 
 from workload import canonical, numeric
 from workload.checkpoints import FORMAT, checkpoint_name, load, sha256
+from workload.dataset_file import read_file
 from workload.errors import DatasetRefused, UsageError
-from workload.learner import Learner
-from workload.metrics import evaluate
-from workload.state import LABEL_LAG_DAYS, State
+from workload.trainers.identity import check_identity, identity, made_by
+from workload.trainers.protocol import D, M
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from workload.datasets import Day
-
-
-@dataclass(frozen=True, slots=True)
-class TestSet:
-    """The day every checkpoint is tested on, and the file it came from."""
-
-    dataset: str
-    day: Day
+    from workload.trainers.protocol import Metrics, Trainer
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Dataset(Generic[D]):
+    """A dataset that is prepared.
+
+    Attributes:
+        name: the queue item.
+        sha256: of the file.
+        data: what the trainer made of it.
+    """
+
+    name: str
+    sha256: str
+    data: D
+
+
+@dataclass(frozen=True, slots=True)
+class Point(Generic[M]):
     """A point of the chain.
 
-    Args:
-        state: what the features remember.
-        learner: the classifier.
+    Attributes:
+        model: the trainer's.
         record: the ledger record inside the checkpoint; empty before the first fold.
         checkpoint: hash of the checkpoint's bytes; None before the first fold.
     """
 
-    state: State
-    learner: Learner
+    model: M
     record: Mapping[str, Any]
     checkpoint: str | None
 
     @classmethod
-    def untrained(cls) -> Model:
+    def start(cls, trainer: Trainer[Any, M]) -> Point[M]:
         """The start of every chain."""
-        return cls(State.empty(), Learner.untrained(), {}, None)
+        return cls(trainer.start(), {}, None)
 
     @classmethod
-    def from_bytes(cls, content: bytes, what: str = "checkpoint") -> Model:
-        """Restores a model; folding goes on bit for bit as if it had never been saved.
+    def from_bytes(
+        cls, trainer: Trainer[Any, M], content: bytes, what: str = "checkpoint"
+    ) -> Point[M]:
+        """Restores a point; folding goes on bit for bit as if it had never been saved.
 
         Raises:
-            ValueError: ``content`` is not a checkpoint; the message starts with ``what``.
+            ValueError: ``content`` is not a checkpoint, or is of another version of the trainer;
+                the message starts with ``what``.
+            UsageError: it is another trainer's; likewise.
         """
         tree = load(content, what)
-        return cls(
-            state=State.from_arrays(tree["state"]),
-            learner=Learner.from_arrays(tree["learner"]),
-            record=tree["record"],
-            checkpoint=sha256(content),
-        )
+        record = tree["record"]
+        if made_by(record) != trainer.name:
+            raise UsageError(
+                f"{what}: a checkpoint of the trainer {made_by(record)!r}, which the trainer "
+                f"{trainer.name!r} can't use"
+            )
+        try:
+            model = trainer.load(tree)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from error
+        return cls(model, record, sha256(content))
 
-    def score(self, day: Day) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Fraud probability of each of the day's rows, in the day's order; shape (rows,).
 
-        Only labels ``LABEL_LAG_DAYS`` older than the day are used.
-        """
-        return self.learner.probability(self.state.advance(day.date).columns(day))
+def read(
+    trainer: Trainer[D, Any], path: Path, name: str | None = None, date: dt.date | None = None
+) -> Dataset[D]:
+    """Reads a file and has the trainer prepare it.
+
+    Args:
+        trainer: decodes and checks the file.
+        path: of the file.
+        name: of the dataset; None for the file's.
+        date: the day that the file's name promises, if any.
+
+    Raises:
+        DatasetRefused: the file can't be used; the message does not repeat its path.
+        OSError: the file cannot be read.
+    """
+    file = read_file(path, date)
+    try:
+        data = trainer.prepare(file)
+    except DatasetRefused as error:
+        raise DatasetRefused(" ".join(str(error).splitlines())) from error
+    if date is not None and data.date != date:
+        raise DatasetRefused(f"the rows are of {data.date}, the name promises {date}")
+    return Dataset(name or path.name, file.sha256, data)
 
 
 def fold(
-    base: Model,
-    dataset: str,
-    day: Day,
+    trainer: Trainer[D, M],
+    base: Point[M],
+    dataset: Dataset[D],
     *,
-    label: str,
-    testing: TestSet | None = None,
+    testing: Dataset[D] | None = None,
     untested: str = "there is no testing dataset",
-) -> tuple[Model, bytes]:
+) -> tuple[Point[M], bytes]:
     """Trains on one day after ``base``.
 
     Args:
+        trainer: which learns it.
         base: the chain so far.
-        dataset: the queue item, kept in the record.
-        day: its content.
-        label: name of the label column, kept in the record.
+        dataset: the day.
         testing: a day to test the new model on.
         untested: why there is none, kept in the record.
 
     Returns:
-        The new model and its checkpoint's bytes.
+        The new point and its checkpoint's bytes.
 
     Raises:
         DatasetRefused: the day is not after the last day of ``base``.
-        UsageError: ``base`` has learned another label.
+        UsageError: ``base`` is another trainer's, or has other options.
     """
-    if base.record and label != base.record["label"]:
-        raise UsageError(
-            f"label {label!r}: the chain has learned {base.record['label']!r}; use that label, or "
-            "another share"
-        )
-    if base.record and day.date.isoformat() <= base.record["date"]:
+    check_identity(trainer, base.record)
+    data = dataset.data
+    if base.record and data.date.isoformat() <= base.record["date"]:
         raise DatasetRefused(
-            f"its date {day.date} is not after {base.record['date']}, the last day learned "
+            f"its date {data.date} is not after {base.record['date']}, the last day learned "
             f"({base.record['dataset']}); `workload queue rebuild` replays the chain in date order"
         )
-    dawn = base.state.advance(day.date)
-    columns = dawn.columns(day)
-    next_day = _tested(base.learner, columns, day) if base.checkpoint else None
-    learner = base.learner.fit(columns, day.fraud)
-    state = dawn.absorb(day)
-    training = _tested(learner, columns, day)
-    tested, note = _test(state, learner, day, testing) if testing else (None, untested)
-    record: dict[str, Any] = {
-        "order": base.record.get("order", 0) + 1,
-        "dataset": dataset,
-        "date": day.date.isoformat(),
-        "sha256": day.sha256,
-        "rows": day.rows,
-        "frauds": int(np.count_nonzero(day.fraud)),
-        "ids": _ids(dawn, day),
-        "base": base.checkpoint,
-        "checkpoint_file": checkpoint_name(dataset),
-        "label": label,
-        "label_lag_days": LABEL_LAG_DAYS,
-        **_testing_identity(base, testing),
-        "metrics": {
-            "training": _without_histogram(training),
-            "next_day": next_day,
-            "testing": _without_histogram(tested),
-            "testing_note": note,
-        },
-    }
-    content = canonical.encode(
+    next_day = dict(trainer.evaluate(base.model, data)) if base.checkpoint else None
+    folded = trainer.fold(base.model, data)
+    tested, note = _test(trainer, folded.model, data, testing) if testing else (None, untested)
+    named = _joined(
         {
-            "format": FORMAT,
-            "record": record,
-            "state": state.to_arrays(),
-            "learner": learner.to_arrays(),
-            "numeric": {
-                "dispatch": numeric.dispatch(),
-                "numpy": np.__version__,
-                "scikit_learn": sklearn.__version__,
+            "order": base.record.get("order", 0) + 1,
+            "dataset": dataset.name,
+            "date": data.date.isoformat(),
+            "sha256": dataset.sha256,
+            "rows": data.rows,
+            "base": base.checkpoint,
+            "checkpoint_file": checkpoint_name(dataset.name),
+            **_testing_identity(base, testing),
+            "metrics": {
+                "training": _without_histogram(folded.metrics),
+                "next_day": next_day,
+                "testing": _without_histogram(tested),
+                "testing_note": note,
             },
-        }
+        },
+        identity(trainer),
     )
-    return Model(state, learner, record, sha256(content)), content
+    record = _joined(named, folded.facts)
+    content = canonical.encode(
+        _joined(
+            {"format": FORMAT, "record": record, "numeric": numeric.described()},
+            trainer.save(folded.model),
+        )
+    )
+    return Point(folded.model, record, sha256(content)), content
 
 
-def _ids(state: State, day: Day) -> dict[str, int]:
-    """How many cards and terminals the day has, and how many of them the state does not know.
-
-    A terminal is known from the day on which its first labels are visible.
-    """
-    rows = state.rows(day)
-    terminals, _ = state.terminals.including(rows.terminals.ids)
-    return {
-        "cards": len(rows.cards.ids),
-        "new_cards": len(rows.table.ids) - len(state.customers.ids),
-        "terminals": len(rows.terminals.ids),
-        "new_terminals": len(terminals.ids) - len(state.terminals.ids),
-    }
+def _joined(ours: dict[str, Any], theirs: Mapping[str, object]) -> dict[str, Any]:
+    """Both; raises ValueError when the trainer uses a name of the chain's."""
+    if taken := sorted(ours.keys() & theirs.keys()):
+        raise ValueError(f"the trainer uses {', '.join(taken)}, which the chain itself records")
+    return {**ours, **theirs}
 
 
-def _testing_identity(base: Model, testing: TestSet | None) -> dict[str, str | None]:
+def _testing_identity(base: Point[M], testing: Dataset[D] | None) -> dict[str, str | None]:
     """What the chain is tested on: settled by its first fold, kept by all others."""
     if base.record:
         return {key: base.record[key] for key in ("testing_dataset", "testing_sha256")}
     return {
-        "testing_dataset": testing.dataset if testing else None,
-        "testing_sha256": testing.day.sha256 if testing else None,
+        "testing_dataset": testing.name if testing else None,
+        "testing_sha256": testing.sha256 if testing else None,
     }
 
 
-def _without_histogram(metrics: dict[str, object] | None) -> dict[str, object] | None:
+def _without_histogram(metrics: Metrics | None) -> dict[str, object] | None:
     """Only the next-day tests are pooled over days; of the others the figures are enough."""
-    return metrics and {key: value for key, value in metrics.items() if key != "histogram"}
+    if metrics is None:
+        return None
+    return {key: value for key, value in metrics.items() if key != "histogram"}
 
 
 def _test(
-    state: State, learner: Learner, day: Day, testing: TestSet
-) -> tuple[dict[str, object] | None, str | None]:
-    test_day = testing.day
-    if test_day.date <= day.date:
-        return None, f"the testing day {test_day.date} is not after the training day"
-    columns = state.advance(test_day.date).columns(test_day)
-    return _tested(learner, columns, test_day), None
-
-
-def _tested(learner: Learner, columns: NDArray[np.int32], day: Day) -> dict[str, object]:
-    return evaluate(learner.probability(columns), day.fraud, day.customer, scenario=day.scenario)
+    trainer: Trainer[D, M], model: M, data: D, testing: Dataset[D]
+) -> tuple[Metrics | None, str | None]:
+    date = testing.data.date
+    if date <= data.date:
+        return None, f"the testing day {date} is not after the training day"
+    return trainer.evaluate(model, testing.data), None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "batch-aiml checkpoint 2"
 _PREFIX = "model_cpt_"
-_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", "label"}
+_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file"}
 
 
 def checkpoint_name(dataset: str) -> str:

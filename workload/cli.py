@@ -38,10 +38,21 @@ queue_app = typer.Typer()
 app.add_typer(queue_app, name="queue")
 share_app = typer.Typer()
 app.add_typer(share_app, name="share")
+trainer_app = typer.Typer()
+app.add_typer(trainer_app, name="trainer")
 
 
 _INTERRUPTED = 130
 """What typer makes of a Ctrl-C."""
+
+
+TrainerOption = Annotated[
+    str,
+    typer.Option(
+        envvar="WORKLOAD_TRAINER",
+        help="What learns: fraud, or module:attribute of your own (docs/own-trainer.md).",
+    ),
+]
 
 
 class FileFormat(StrEnum):
@@ -171,6 +182,7 @@ def run_batch(
     label: Annotated[
         str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
     ] = "TX_FRAUD_SCENARIO",
+    trainer: TrainerOption = "fraud",
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
 
@@ -189,6 +201,7 @@ def run_batch(
         seed=seed,
         file_format=file_format.value,
         label=label,
+        trainer=trainer,
     )
 
 
@@ -245,7 +258,10 @@ def score(
         bool, typer.Option("--explain", help="Add the three main reasons of each score.")
     ] = False,
 ) -> None:
-    """Write the fraud probability and the rank of each transaction of a day."""
+    """Write the fraud probability and the rank of each transaction of a day.
+
+    For checkpoints of the trainer fraud.
+    """
     from workload.score import score as write_scores  # noqa: PLC0415
 
     written = write_scores(checkpoint, dataset, out, cards=cards, explain=explain)
@@ -302,6 +318,7 @@ def evaluate(
     from workload.evaluation.results import evaluate as judge  # noqa: PLC0415
     from workload.evaluation.text import as_text  # noqa: PLC0415
 
+    _only_fraud(datasets)
     settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
     steps = len(day_files(datasets)) + (FITS if baselines else 0)
     with counting("Evaluating", steps, every=30) as advance:
@@ -459,6 +476,7 @@ def queue_rebuild(
     label: Annotated[
         str | None, typer.Option(help="Label column; default: the one learned.")
     ] = None,
+    trainer: TrainerOption = "fraud",
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
@@ -466,14 +484,16 @@ def queue_rebuild(
     start over with what is left.
     """
     from workload.display import counting  # noqa: PLC0415
-    from workload.reconcile import rebuild  # noqa: PLC0415
+    from workload.reconcile import any_record, rebuild  # noqa: PLC0415
     from workload.share import Share  # noqa: PLC0415
+    from workload.trainers.loading import load  # noqa: PLC0415
 
     with _queue(share) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
         store.check()
+        learned = any_record(store).get("label", settings.label)
         with counting("Reading", None) as advance:
-            rebuilt = rebuild(queue, store, label, advance)
+            rebuilt = rebuild(queue, store, load(trainer, label=label or learned), advance)
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"
@@ -557,6 +577,50 @@ def share_send(
     send(share or _settings().share, path, offset, sys.stdout.buffer)
 
 
+@trainer_app.callback(invoke_without_command=True)
+def trainer_main(context: typer.Context) -> None:
+    """Trainers of your own: docs/own-trainer.md."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@trainer_app.command(
+    "check",
+    epilog="Example: `workload trainer check examples.energy_load:EnergyLoad --datasets data`",
+)
+def trainer_check(
+    trainer: Annotated[str, typer.Argument(help="fraud, or module:attribute of your own.")],
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    *,
+    hashes: Annotated[bool, typer.Option("--hashes", hidden=True)] = False,
+    resumed: Annotated[bool, typer.Option("--resumed", hidden=True)] = False,
+) -> int:
+    """Check that a trainer gives the same checkpoints in every process, and from any checkpoint.
+
+    Nothing is written.
+    """
+    from workload.check import check, folded  # noqa: PLC0415
+    from workload.display import counting  # noqa: PLC0415
+    from workload.trainers.loading import load  # noqa: PLC0415
+
+    learner = load(trainer, label=_settings().label)
+    if hashes:
+        typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
+        return ExitCode.DONE
+    arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
+    with counting("Folding", None) as advance:
+        checked = check(learner, datasets, arguments, advance)
+    for name, reason in checked.refused.items():
+        typer.echo(printable(f"{name}: refused: {reason}"))
+    typer.echo(
+        f"{len(checked.hashes)} checkpoints, the same in another process and from each checkpoint "
+        f"on; refused: {len(checked.refused)}"
+    )
+    return ExitCode.DONE
+
+
 @contextmanager
 def _queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     """A session with the configured queue, or with that of a local share."""
@@ -599,6 +663,19 @@ def _end_with_stdin() -> None:
         os.kill(os.getpid(), 15)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _only_fraud(datasets: Path) -> None:
+    """Raises UsageError when a directory is a share whose chain is another trainer's."""
+    from workload.ledger import NAME, read_ledger  # noqa: PLC0415
+    from workload.trainers.identity import DEFAULT, made_by  # noqa: PLC0415
+
+    for line in read_ledger(datasets / "output" / NAME)[-1:]:
+        if made_by(line) != DEFAULT:
+            raise UsageError(
+                f"{datasets}: learned by the trainer {made_by(line)!r}; these protocols judge the "
+                f"trainer {DEFAULT} only"
+            )
 
 
 def _training_datasets(root: Path) -> list[str]:

@@ -8,17 +8,14 @@ it is one `DatasetRefused` that names the column, the row (counted from 0) and w
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import os
 import zlib
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from workload.dataset_file import MAX_BYTES, read_file
 from workload.errors import DatasetRefused
-from workload.share import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +25,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from workload.dataset_file import DatasetFile
+
 LABELS = ("TX_FRAUD_SCENARIO", "TX_FRAUD")
 """Label columns of the handbook's files; any other column of integers can be named instead."""
 
-MAX_BYTES = 1 << 30
-"""Largest file, and largest decompressed csv, that is read: 1 GiB, some 15 million rows."""
 MAX_ROWS = 20_000_000
 """Most rows of a day; a few bytes of parquet can claim billions."""
 MAX_EXPANSION = 100
@@ -90,32 +87,6 @@ class _Table:
     column: Callable[[str], NDArray[Any]]
 
 
-def dataset_stem(name: str) -> str:
-    """The name without directory and suffix: "training/2018-04-01.csv.gz" is "2018-04-01".
-
-    Raises:
-        DatasetRefused: the suffix is none of `SUFFIXES`.
-    """
-    base = PurePath(name).name
-    return base.removesuffix(_suffix(base))
-
-
-def name_date(path: str | PurePath) -> dt.date:
-    """The date a day file's name promises.
-
-    Raises:
-        DatasetRefused: the name is not a date written YYYY-MM-DD and one of `SUFFIXES`.
-    """
-    stem = dataset_stem(str(path))
-    try:
-        date = dt.date.fromisoformat(stem)
-    except ValueError:
-        date = None
-    if date is None or date.isoformat() != stem:  # 20180401 and 2018-W13-7 are ISO dates too
-        raise DatasetRefused(f"the name {stem!r} is not a date; allowed are names like 2018-04-01")
-    return date
-
-
 def read_day(
     path: Path,
     *,
@@ -140,21 +111,23 @@ def read_day(
         OSError: the file cannot be read.
         MemoryError: there is not enough memory for it now.
     """
-    suffix = _suffix(path.name)
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_BYTES:
-            raise DatasetRefused(f"has {size} bytes; at most {MAX_BYTES} are read")
-        content = file.read()
-    if not content:
-        raise DatasetRefused("is empty")
+    return day_from_file(read_file(path, date), label=label, labelled=labelled)
+
+
+def day_from_file(file: DatasetFile, *, label: str = LABELS[0], labelled: bool = True) -> Day:
+    """Decode and check a file that has been read.
+
+    Raises:
+        DatasetRefused: as `read_day`.
+        MemoryError: there is not enough memory for it now.
+    """
     try:
-        table = _DECODERS[suffix](content)
-        return _day(table, label if labelled else None, date, hashlib.sha256(content).hexdigest())
+        table = _DECODERS[file.suffix](file.content)
+        return _day(table, label if labelled else None, file.date, file.sha256)
     except (DatasetRefused, MemoryError, ImportError):
         raise
     except Exception as error:  # pyarrow documents no closed set of errors for damaged bytes
-        raise DatasetRefused(f"is not a readable {suffix} file ({_line(error)})") from error
+        raise DatasetRefused(f"is not a readable {file.suffix} file ({_line(error)})") from error
 
 
 def day_from_frame(
@@ -181,13 +154,6 @@ def day_from_frame(
     labels: list[object] = list(frame.columns)
     names = [name if isinstance(name, str) else "" for name in labels]
     return _day(_Table(names, column), label if labelled else None, date, sha256)
-
-
-def _suffix(name: str) -> str:
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise DatasetRefused(f"the name {name!r} ends in none of {', '.join(SUFFIXES)}")
 
 
 def _line(error: Exception) -> str:

@@ -52,7 +52,7 @@ def counting(
 
 
 class RunDisplay:
-    """The live line of ``workload run``: datasets, rows a second, precision, attempts, dead."""
+    """The live line of ``workload run``: datasets, rows a second, a metric, attempts, dead."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -81,10 +81,9 @@ class RunDisplay:
 
     def update(self, progress: RunProgress) -> None:
         """Shows how far the batch is."""
-        precision = progress.average_precision
         figures = (
             f"{progress.rows_per_second:,.0f} rows/s  "
-            f"AP {'n/a' if precision is None else f'{precision:.3f}'}  "
+            f"{progress.headline}  "
             f"retries {progress.attempts}  dead {progress.dead}"
         )
         self._progress.update(

@@ -15,6 +15,7 @@ from workload.checkpoints import CheckpointStore
 from workload.errors import UsageError
 from workload.queue.client import Commit, Queue
 from workload.share import Share, write_atomic, writing
+from workload.trainers.identity import DEFAULT_HEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,21 @@ def commit_of(line: Mapping[str, Any]) -> Commit:
     envelope = {"attempts", "crashes", "committed"}
     record = {key: value for key, value in line.items() if key not in envelope}
     return Commit(record, line["attempts"], line["crashes"], line["committed"])
+
+
+def headline(record: Mapping[str, Any]) -> dict[str, str]:
+    """The figures to show of a record where there is room for few: of the next day, if tested."""
+    metrics = record["metrics"]["next_day"] or record["metrics"]["training"]
+    names = record.get("headline", DEFAULT_HEADLINE)
+    return {name: figure(metrics.get(name)) for name in names}
+
+
+def figure(value: object) -> str:
+    """A metric for a line of text."""
+    if isinstance(value, float):
+        text = f"{value:.3f}"
+        return text if float(text) or not value else f"{value:.3g}"
+    return "n/a" if value is None else str(value)
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from functools import cache
+from importlib.metadata import version
 
 from workload.processes import module_environment, python
 
@@ -45,11 +47,26 @@ def dispatch() -> str:
     """What a checkpoint records: the pinned level, or ``native`` and the machine."""
     pins = pinned_environment()
     pinned = all(os.environ.get(name) == value for name, value in pins.items())
-    library, version = platform.libc_ver()
-    tunable = library == "glibc" and tuple(map(int, version.split(".")[:2])) >= _GLIBC
+    library, release = platform.libc_ver()
+    tunable = library == "glibc" and tuple(map(int, release.split(".")[:2])) >= _GLIBC
     if pinned and tunable and len(pins) == len(_PINS):
         return BASELINE
     return f"native-{platform.machine().lower()}"
+
+
+def described() -> dict[str, str]:
+    """What a checkpoint records of the arithmetic: the dispatch, and the libraries' versions."""
+    return {
+        "dispatch": dispatch(),
+        "numpy": _version("numpy"),
+        "scikit_learn": _version("scikit-learn"),
+    }
+
+
+@cache
+def _version(library: str) -> str:
+    """Without an import, which takes a second."""
+    return version(library)
 
 
 def pin(arguments: list[str]) -> None:

@@ -10,8 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workload.chain import read
 from workload.checkpoints import CheckpointStore
-from workload.datasets import LABELS, name_date, read_day
+from workload.dataset_file import name_date
 from workload.errors import DatasetRefused, UsageError
 from workload.ledger import (
     NAME,
@@ -23,6 +24,7 @@ from workload.ledger import (
 )
 from workload.queue import Commit, DeadLetter
 from workload.share import SUFFIXES, TRAINING
+from workload.trainers.identity import check_name
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from workload.queue import Queue
     from workload.share import Share
+    from workload.trainers.protocol import Trainer
 
 _REBUILD = "run `workload queue rebuild`, which replays what the files do not prove"
 
@@ -79,7 +82,7 @@ class Rebuilt:
 def rebuild(
     queue: Queue,
     share: Share,
-    label: str | None = None,
+    trainer: Trainer[Any, Any],
     on_file: Callable[[str], None] = lambda _: None,
 ) -> Rebuilt:
     """Restores the queue from the files: keeps the chain they prove, requeues the rest.
@@ -92,14 +95,16 @@ def rebuild(
     Args:
         queue: replaced as a whole; workers at work lose their leases.
         share: with datasets and checkpoints.
-        label: label column; None keeps the one the chain has learned.
+        trainer: what learns; days learned with other options are learned again.
         on_file: called with each dataset before it is looked at.
 
     Raises:
-        UsageError: there is no dataset on the share.
+        UsageError: there is no dataset on the share, or its chain is another trainer's.
     """
     published = dict(CheckpointStore(share).published())
     records = {record["dataset"]: record for record in published.values() if record}
+    for learned in records.values():
+        check_name(trainer.name, learned)
     names = {*training_datasets(share.root), *queue.unfinished()}
     names |= {dataset for dataset in records if (share.root / dataset).is_file()}
     datasets, refused = _dated(names, learned=set(records))
@@ -116,11 +121,10 @@ def rebuild(
         record = records.get(dataset)
         try:
             path = share.dataset_path(dataset)
-            if record and not waiting and _continues(kept, record, path, label):
+            if record and not waiting and _continues(kept, record, path, trainer.options):
                 kept.append(ledger.get(record["checkpoint"]) or _commit_of(record, share.output))
                 continue
-            chain_label = kept[-1].record["label"] if kept else None
-            read_day(path, label=label or chain_label or LABELS[0], date=name_date(dataset))
+            read(trainer, path, date=name_date(dataset))
         except DatasetRefused as error:
             refused.append(DeadLetter(dataset, "refused", str(error)))
         except FileNotFoundError:
@@ -139,14 +143,20 @@ def rebuild(
 
 
 def _continues(
-    kept: Sequence[Commit], record: Mapping[str, Any], path: Path, label: str | None
+    kept: Sequence[Commit], record: Mapping[str, Any], path: Path, options: Mapping[str, str]
 ) -> bool:
     """Whether a checkpoint's record continues the chain kept so far, on the file as it is."""
     head = kept[-1].record["checkpoint"] if kept else None
-    if record["base"] != head or (label is not None and record["label"] != label):
+    if record["base"] != head or any(record.get(name) != value for name, value in options.items()):
         return False
     with path.open("rb") as stream:
         return bool(record["sha256"] == hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def any_record(share: Share) -> dict[str, Any]:
+    """The record of a checkpoint on the share; empty when there is none."""
+    published = CheckpointStore(share).published()
+    return next((record for _, record in published if record), {})
 
 
 def training_datasets(root: Path) -> list[str]:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from workload import local
 from workload.display import RunDisplay, counting
+from workload.errors import UsageError
+from workload.ledger import ledger_if_any
 from workload.printable import printable
 from workload.reconcile import training_datasets
-from workload.reporting import refresh_report
+from workload.reporting import closing_line, refresh_report
 from workload.supervisor import Outcome, Supervisor, local_share
+from workload.trainers.identity import DEFAULT, check_name, made_by
+from workload.trainers.loading import name_of
 
 if TYPE_CHECKING:
     from workload.errors import ExitCode
@@ -30,23 +34,34 @@ def run_locally(
     seed: int,
     file_format: str,
     label: str,
+    trainer: str,
 ) -> ExitCode:
     """Runs the batch on the share ``root`` and prints what came of it.
 
     Raises:
+        UsageError: there is no such trainer, or the share is another's.
         WorkloadError: it could not run to its end; the work done is kept.
     """
+    name = name_of(trainer)
     share = local_share(root)
+    learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
     with local.serve(share.root) as server:
         share.check()
+        for line in ledger_if_any(share)[-1:]:
+            check_name(name, line)  # before files of another kind get there
         if datasets is not None:
             _transfer(share, datasets)
         elif days is not None or not training_datasets(share.root):
+            if name != DEFAULT:
+                raise UsageError(
+                    f"trainer {name!r}: only card transactions can be simulated, for the trainer "
+                    f"{DEFAULT}; name your own files with --datasets"
+                )
             _simulate(share, days or SIMULATED_DAYS, seed, file_format)
         with RunDisplay() as display:
-            outcome = Supervisor(share, workers, display, label, server).run()
+            outcome = Supervisor(share, workers, display, name, learning, server).run()
     if outcome.ledger:
-        refresh_report(share, outcome.ledger, outcome.status.dead)
+        refresh_report(share, outcome.ledger, outcome.status.dead, name)
     _summarize(root, outcome)
     return outcome.exit_code
 
@@ -88,13 +103,13 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     out = [""]
     if learned:
         out.append(
-            f"Learned {len(learned)} days, {rows:,} transactions, in {outcome.seconds:.1f} s "
+            f"Learned {len(learned)} days, {rows:,} rows, in {outcome.seconds:.1f} s "
             f"({learned[0]['date']} to {learned[-1]['date']})"
         )
     else:
         out.append("Nothing new to learn")
     if lines:
-        out.append(_quality(lines[-1]))
+        out.append(closing_line(lines[-1]))
     crashes = sum(line["crashes"] for line in learned)
     attempts = sum(line["attempts"] for line in learned)
     if outcome.replaced or crashes or attempts:
@@ -115,32 +130,10 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
-        if not outcome.status.dead and not outcome.status.halted:
+        scores = made_by(lines[-1]) == DEFAULT
+        if scores and not outcome.status.dead and not outcome.status.halted:
             out.append(
                 f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "
                 "--dataset FILE --out scores.csv"
             )
     print("\n".join(map(printable, out)))  # noqa: T201
-
-
-def _quality(line: dict[str, object]) -> str:
-    metrics = line["metrics"]
-    assert isinstance(metrics, dict)  # noqa: S101 - a ledger line's own shape
-    for name, what in (
-        ("testing", "Tested on the testing day"),
-        ("next_day", "Tested one day ahead"),
-    ):
-        figures = metrics[name]
-        if figures:
-            return (
-                f"{what}: average precision {_figure(figures['average_precision'])} "
-                f"(chance {_figure(figures['frauds'] / figures['rows'])}), accuracy "
-                f"{_figure(figures['accuracy'], 5)} against "
-                f"{_figure(figures['majority_accuracy'], 5)} for always answering genuine; "
-                f"{figures['frauds']} frauds"
-            )
-    return "Not tested: there is no testing day and only one day was learned"
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "n/a" if value is None else f"{value:.{digits}f}"

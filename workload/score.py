@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from workload.chain import Model
+from workload.chain import Point
 from workload.datasets import read_day
 from workload.errors import UsageError
 from workload.features import FEATURES, SAID
 from workload.metrics import top_cards
 from workload.share import write_atomic, writing
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workload.datasets import Day
+    from workload.trainers.fraud import FraudModel
 
 REASONS = 3
 """Features named for each score."""
@@ -80,15 +82,16 @@ def score(
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
     try:
-        model = Model.from_bytes(checkpoint.read_bytes(), str(checkpoint))
+        point = Point.from_bytes(FraudTrainer(), checkpoint.read_bytes(), str(checkpoint))
     except ValueError as error:
         raise UsageError(str(error)) from error
     day = read_day(dataset, labelled=False)
-    if day.date.isoformat() <= model.record["date"]:
+    if day.date.isoformat() <= point.record["date"]:
         raise UsageError(
-            f"{dataset}: its day {day.date} is not after {model.record['date']}, the last the "
+            f"{dataset}: its day {day.date} is not after {point.record['date']}, the last the "
             "checkpoint learned; use the checkpoint of an earlier day"
         )
+    model = point.model
     probability = np.empty(day.rows)
     columns = np.empty((day.rows, FEATURES), np.int16) if explain else None
     state = model.state.advance(day.date)
@@ -144,7 +147,7 @@ def _to_check(
     return check, float(probability[day.customer == checked[-1]].max())
 
 
-def _reasons(model: Model, columns: NDArray[np.int16]) -> dict[str, pa.Array]:
+def _reasons(model: FraudModel, columns: NDArray[np.int16]) -> dict[str, pa.Array]:
     """The columns that `explain` adds."""
     said = pa.array(SAID.values())
     parts = range(0, len(columns), ROWS_AT_ONCE)

@@ -12,6 +12,7 @@ from workload.errors import UsageError
 from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
 from workload.queue.connection import masked
 from workload.share import VISIBILITY_SECONDS
+from workload.trainers.identity import DEFAULT
 
 
 class Settings(BaseSettings):
@@ -33,10 +34,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_PASSWORD"),
         description="password of Redis (variable REDIS_PASSWORD)",
     )
+    trainer: str = Field(
+        default=DEFAULT,
+        min_length=1,
+        description="what learns: fraud, or module:attribute of your own trainer",
+    )
     label: str = Field(
         default="TX_FRAUD_SCENARIO",
         min_length=1,
-        description="label column: 0 genuine, above 0 fraud",
+        description="label column of the trainer fraud: 0 genuine, above 0 fraud",
     )
     lease_seconds: float = Field(
         default=LEASE_SECONDS,

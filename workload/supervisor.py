@@ -14,16 +14,17 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
-from workload.ledger import Projector, ledger_line
+from workload.ledger import Projector, headline, ledger_line
 from workload.numeric import pinned_environment
 from workload.processes import module_environment, python
 from workload.queue import Queue, connect
 from workload.queue.connection import Patience
 from workload.reconcile import reconcile, training_datasets
 from workload.share import Share
+from workload.trainers.identity import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import FrameType
     from typing import Any
@@ -59,7 +60,7 @@ class RunProgress:
     committed: int
     rows: int
     rows_per_second: float
-    average_precision: float | None
+    headline: str
     attempts: int
     dead: int
     workers: int
@@ -93,14 +94,16 @@ class Supervisor:
         share: root of the share.
         workers: how many processes.
         display: where progress goes.
-        label: label column.
+        trainer: name of the trainer, as recorded.
+        learning: settings of the workers by environment variable: what is learned, and how.
         server: the share's Redis; started again when it dies.
     """
 
     share: Share
     workers: int
     display: Display
-    label: str
+    trainer: str
+    learning: Mapping[str, str]
     server: EmbeddedRedis
     _processes: list[_Process] = field(default_factory=list)
     _lines: SimpleQueue[str] = field(default_factory=SimpleQueue)
@@ -113,6 +116,7 @@ class Supervisor:
 
         Raises:
             WorkloadError: workers kept dying, or the share became unusable.
+            UsageError: the share's chain is another trainer's.
             HandedBack: SIGTERM or SIGINT came.
         """
         begin = time.monotonic()
@@ -121,6 +125,8 @@ class Supervisor:
         )
         self.share.check()
         reconcile(queue, self.share)
+        for commit in queue.commits(-1):
+            check_name(self.trainer, commit.record)
         datasets = training_datasets(self.share.root)
         length, verdicts = queue.push(datasets)
         fresh = sum(verdict == "pushed" for verdict in verdicts.values())
@@ -170,7 +176,7 @@ class Supervisor:
             **pinned_environment(),
             "WORKLOAD_SHARE": str(self.share.root),
             "WORKLOAD_REDIS_URL": self.server.url,
-            "WORKLOAD_LABEL": self.label,
+            **self.learning,
             "WORKLOAD_WRITE_REPORT": "false",
             "PYTHONUNBUFFERED": "1",
         }
@@ -277,14 +283,13 @@ def _progress(
     # From the first claim to the last commit: neither start-up nor the end is work.
     seconds = seen[-1]["committed"] - seen[0]["started"] if seen else 0.0
     rows = sum(line["rows"] for line in seen)
-    figures = seen[-1]["metrics"] if seen else {}
-    metrics = figures.get("next_day") or figures.get("training") or {}
+    figures = list(headline(seen[-1]).items()) if seen else []
     return RunProgress(
         datasets=datasets,
         committed=status.committed,
         rows=rows,
         rows_per_second=rows / seconds if seconds > 0 else 0.0,
-        average_precision=metrics.get("average_precision"),
+        headline=" ".join(figures[-1]).replace("_", " ") if figures else "",
         attempts=sum(line["attempts"] + line["crashes"] for line in seen),
         dead=len(status.dead),
         workers=workers,

@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workload.chain import Model, TestSet, fold
+from workload.chain import Point, fold, read
 from workload.checkpoints import checkpoint_name
-from workload.datasets import read_day
 from workload.errors import UsageError
 from workload.report import text_entry
 from workload.share import write_atomic
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from workload.trainers.fraud import FraudModel
 
 
 class FraudDetectionModelTrainer:
@@ -39,18 +41,18 @@ class FraudDetectionModelTrainer:
     ) -> None:
         self._train_dataset_path = Path(train_dataset_path)
         self._test_dataset_path = Path(test_dataset_path)
-        self._label = label
-        self._trained: Model | None = None
-        self._base = Model.untrained()
+        self._trainer = FraudTrainer(label)
+        self._trained: Point[FraudModel] | None = None
+        self._base = Point.start(self._trainer)
         if checkpoint_path is not None:
             path = Path(checkpoint_path)
             try:
-                self._base = Model.from_bytes(path.read_bytes(), str(path))
+                self._base = Point.from_bytes(self._trainer, path.read_bytes(), str(path))
             except (OSError, ValueError) as error:
                 raise UsageError(f"{path}: no usable checkpoint ({error})") from error
 
-    def get_model(self) -> Model:
-        """The trained model, or the one training starts from."""
+    def get_model(self) -> Point[FraudModel]:
+        """The trained model with its record, or the one training starts from."""
         return self._trained or self._base
 
     def train_and_save(self, output_dir: str | PathLike[str]) -> str:
@@ -63,15 +65,9 @@ class FraudDetectionModelTrainer:
             DatasetRefused: a dataset is malformed, or not after the checkpoint's last day.
             OSError: a file can't be read or written.
         """
-        day = read_day(self._train_dataset_path, label=self._label)
-        test_day = read_day(self._test_dataset_path, label=self._label)
-        self._trained, content = fold(
-            self._base,
-            self._train_dataset_path.name,
-            day,
-            label=self._label,
-            testing=TestSet(self._test_dataset_path.name, test_day),
-        )
+        day = read(self._trainer, self._train_dataset_path)
+        testing = read(self._trainer, self._test_dataset_path)
+        self._trained, content = fold(self._trainer, self._base, day, testing=testing)
         path = Path(output_dir) / checkpoint_name(self._train_dataset_path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workload.chain import Model, TestSet, fold
+from workload.chain import Dataset, Point, fold, read
 from workload.checkpoints import CheckpointStore
-from workload.datasets import name_date, read_day
+from workload.dataset_file import name_date
 from workload.errors import (
     ChainHalted,
     DatasetFailed,
@@ -24,21 +24,24 @@ from workload.errors import (
     QueueUnavailable,
     WorkloadError,
 )
-from workload.ledger import Projector
+from workload.ledger import Projector, headline
 from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
 from workload.queue.connection import Patience
 from workload.reconcile import reconcile, training_datasets
 from workload.renewal import LeaseKeeper
 from workload.reporting import refresh_report
 from workload.share import SUFFIXES, TESTING, Share
+from workload.trainers import loading
+from workload.trainers.identity import check_identity
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
-    from workload.datasets import Day
     from workload.queue import Head, Lease
     from workload.settings import Settings
     from workload.signals import Termination
+    from workload.trainers.protocol import Trainer
 
 log = logging.getLogger("workload")
 
@@ -59,6 +62,7 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
         WorkloadError: something only an operator can mend; all claimed datasets are handed back.
         SystemExit: with 75, after SIGTERM or SIGINT.
     """
+    trainer = loading.load(settings.trainer, label=settings.label)
     queue = Queue(
         connect(
             settings.redis_url,
@@ -72,7 +76,7 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
     share.check()
     queue.check()
     with LeaseKeeper(settings, queue.session) as keeper:
-        worker = Worker(settings, queue, share, keeper, termination)
+        worker = Worker(settings, trainer, queue, share, keeper, termination)
         try:
             return worker.run()
         except BaseException:
@@ -85,12 +89,13 @@ class Worker:
     """The loop of one worker; all its dependencies are given."""
 
     settings: Settings
+    trainer: Trainer[Any, Any]
     queue: Queue
     share: Share
     keeper: LeaseKeeper
     termination: Termination
-    _model: Model | None = None
-    _testing: tuple[object, TestSet] | None = None
+    _point: Point[Any] | None = None
+    _testing: tuple[object, Dataset[Any]] | None = None
     _projector: Projector = field(init=False)
     _redis_may_have_lost: bool = True
     _redis_lost_queue: bool = False
@@ -102,6 +107,7 @@ class Worker:
     def run(self) -> ExitCode:
         """Works until the queue is drained or halted."""
         self._reconcile()
+        self._check_chain()
         log.info("Initial queue state: empty=%s", self.queue.status().drained)
         waiting_since, announced = time.monotonic(), False
         while True:
@@ -127,6 +133,11 @@ class Worker:
                     log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
                     self._projector.project()
                     return ExitCode.INCOMPLETE
+
+    def _check_chain(self) -> None:
+        """Raises UsageError when the chain is another trainer's, before anything is claimed."""
+        for commit in self.queue.commits(-1):
+            check_identity(self.trainer, commit.record)
 
     def _note_absence(self, error: Exception, seconds: float) -> None:
         self._redis_may_have_lost = True
@@ -176,18 +187,18 @@ class Worker:
         log.info("Processing dataset: %s", lease.dataset)
         started, clock = time.time(), _Clock()
         try:
-            day = self._prepare(lease)
+            dataset = self._prepare(lease)
             clock.lap("prepare")
             head = turn.head if turn else self._wait_for_turn(lease)
             clock.lap("wait")
-            self._fold_and_commit(lease, head, day, clock, started)
+            self._fold_and_commit(lease, head, dataset, clock, started)
         except DatasetRefused as error:
             log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
             with suppress(LeaseLost):
                 self.queue.refuse(lease, str(error))
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
-            self._model = None
+            self._point = None
         except DatasetFailed as error:
             self._fail(lease, str(error))
         except WorkloadError:
@@ -201,19 +212,19 @@ class Worker:
         except (DatasetFailed, OSError) as error:  # it is committed; whoever ends publishes again
             log.warning("Not published yet: reason=%s", error)
 
-    def _prepare(self, lease: Lease) -> Day:
+    def _prepare(self, lease: Lease) -> Dataset[Any]:
         """Reads and checks the dataset: all that needs no turn."""
         with suppress(FileNotFoundError):
             self.share.dataset_path(lease.dataset)
         date = name_date(lease.dataset)  # what is wrong with a name is wrong without its file
 
-        def look() -> Day:
+        def look() -> Dataset[Any]:
             path = self.share.dataset_path(lease.dataset)
-            return read_day(path, label=self.settings.label, date=date)
+            return read(self.trainer, path, lease.dataset, date)
 
-        day = self.share.when_visible(lease.dataset, look)
+        dataset = self.share.when_visible(lease.dataset, look)
         self.keeper.check(lease)
-        return day
+        return dataset
 
     def _wait_for_turn(self, lease: Lease) -> Head:
         """Waits until every earlier dataset is finished; works on one that was given up."""
@@ -232,7 +243,7 @@ class Worker:
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
 
     def _fold_and_commit(
-        self, lease: Lease, head: Head, day: Day, clock: _Clock, started: float
+        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: _Clock, started: float
     ) -> None:
         if self._reconcile():
             self.queue.hand_back()
@@ -240,52 +251,43 @@ class Worker:
         base = self._base(head)
         testing, untested = self._testing_set(base)
         self.keeper.check(lease)
-        model, content = fold(
-            base,
-            lease.dataset,
-            day,
-            label=self.settings.label,
-            testing=testing,
-            untested=untested,
-        )
+        point, content = fold(self.trainer, base, dataset, testing=testing, untested=untested)
         self.keeper.check(lease)
         clock.lap("fold")
         checkpoint = CheckpointStore(self.share).write(content)
         clock.lap("write")
         record = {
-            **model.record,
+            **point.record,
             "checkpoint": checkpoint,
             "worker": self.queue.session,
             "seconds": clock.seconds,
             "started": started,
         }
-        self.queue.complete(lease, head.checkpoint, checkpoint, str(day.date), record)
-        self._model = model
-        metrics = model.record["metrics"]["next_day"] or model.record["metrics"]["training"]
+        self.queue.complete(lease, head.checkpoint, checkpoint, point.record["date"], record)
+        self._point = point
         log.info(
-            "Committed: dataset=%s rows=%d frauds=%d average_precision=%s seconds=%.3f "
-            "checkpoint=%s",
+            "Committed: dataset=%s rows=%d %sseconds=%.3f checkpoint=%s",
             lease.dataset,
-            day.rows,
-            model.record["frauds"],
-            _figure(metrics["average_precision"]),
+            dataset.data.rows,
+            "".join(f"{name}={figure} " for name, figure in headline(point.record).items()),
             clock.total,
             checkpoint[:12],
         )
 
-    def _base(self, head: Head) -> Model:
-        """The model the head names: in memory, or from the share."""
+    def _base(self, head: Head) -> Point[Any]:
+        """The point that the head names: in memory, or from the share."""
         if head.checkpoint is None or head.dataset is None:
-            return Model.untrained()
-        if self._model is None or self._model.checkpoint != head.checkpoint:
+            return Point.start(self.trainer)
+        if self._point is None or self._point.checkpoint != head.checkpoint:
             content = CheckpointStore(self.share).read(head.checkpoint, head.dataset)
+            what = f"checkpoint of {head.dataset}"
             try:
-                self._model = Model.from_bytes(content, f"checkpoint of {head.dataset}")
+                self._point = Point.from_bytes(self.trainer, content, what)
             except ValueError as error:
                 raise DatasetFailed(str(error)) from error
-        return self._model
+        return self._point
 
-    def _testing_set(self, base: Model) -> tuple[TestSet | None, str]:
+    def _testing_set(self, base: Point[Any]) -> tuple[Dataset[Any] | None, str]:
         """The testing dataset, or why there is none.
 
         Once the chain has been tested on one, it must be there: every worker decides alike.
@@ -296,23 +298,22 @@ class Worker:
         path = self.share.root / wanted if wanted else find_testing_set(self.share.root)
         if path is None:
             return None, "there is no testing dataset"
-        dataset = path.relative_to(self.share.root).as_posix()
+        name = path.relative_to(self.share.root).as_posix()
 
-        def look() -> TestSet:
+        def look() -> Dataset[Any]:
             stat = path.stat()
-            version = (dataset, stat.st_mtime_ns, stat.st_size)
+            version = (name, stat.st_mtime_ns, stat.st_size)
             if self._testing is None or self._testing[0] != version:
-                day = read_day(path, label=self.settings.label)
-                self._testing = (version, TestSet(dataset, day))
+                self._testing = (version, read(self.trainer, path, name))
             return self._testing[1]
 
         try:
-            testing = self.share.when_visible(dataset, look)
+            testing = self.share.when_visible(name, look)
         except DatasetRefused as error:
-            log.warning("Testing dataset refused: dataset=%s reason=%s", dataset, error)
-            return None, f"{dataset} was refused: {error}"
-        if base.record and testing.day.sha256 != base.record["testing_sha256"]:
-            return None, f"{dataset} is not the file the chain began with"
+            log.warning("Testing dataset refused: dataset=%s reason=%s", name, error)
+            return None, f"{name} was refused: {error}"
+        if base.record and testing.sha256 != base.record["testing_sha256"]:
+            return None, f"{name} is not the file the chain began with"
         return testing, ""
 
     def _fail(self, lease: Lease, reason: str) -> None:
@@ -338,7 +339,7 @@ class Worker:
         lines = self._projector.project()
         status = self.queue.status()
         if self.settings.write_report:
-            refresh_report(self.share, lines, status.dead)
+            refresh_report(self.share, lines, status.dead, self.trainer.name)
         for letter in status.dead:
             log.warning("Dead letter: dataset=%s reason=%s", letter.dataset, letter.reason)
         left = 0
@@ -376,7 +377,3 @@ class _Clock:
     @property
     def total(self) -> float:
         return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)
-
-
-def _figure(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"

@@ -163,7 +163,7 @@ def write_day(path: Path, number: int, start: dt.date) -> Path:
 @cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workload.worker", "fleet"])
+    context.set_forkserver_preload(["workload.worker", "workload.trainers.fraud", "fleet"])
     os.environ.update(pinned_environment())  # for the fork server, which starts now
     return context
 

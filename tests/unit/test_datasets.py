@@ -19,14 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workload import datasets
-from workload.datasets import (
-    Day,
-    dataset_stem,
-    day_from_frame,
-    name_date,
-    read_day,
-)
+from workload import dataset_file, datasets
+from workload.dataset_file import dataset_stem, name_date
+from workload.datasets import Day, day_from_frame, read_day
 from workload.errors import DatasetRefused
 from workload.share import SUFFIXES
 
@@ -505,13 +500,17 @@ def test_a_pickle_that_wants_to_run_something_is_refused_by_name(tmp_path: Path)
     ("suffix", "content", "reason"),
     [
         (".pkl", pickle.dumps([1, 2]), "holds a list, not a DataFrame"),
-        (".pkl", gzip.compress(pickle.dumps(1)), "is compressed; allowed is a plain pickle"),
+        (
+            ".pkl",
+            gzip.compress(pickle.dumps(1), mtime=0),
+            "is compressed; allowed is a plain pickle",
+        ),
         (".parquet", b"PAR1", "is not a readable .parquet file"),
         (".csv", b"\xff\xfe\x00", "is not a readable .csv file"),
         (".csv", b"a,b\n1\n", "Expected 2 columns, got 1"),
         (".csv.gz", b"a,b\n1,2\n", "is not a readable .csv.gz file"),
-        (".csv.gz", gzip.compress(b"a,b\n1,2\n")[:-4], "ends in the middle"),
-        (".csv.gz", gzip.compress(b"a,b\n1,2\n")[:-1] + b"\x01", "incorrect length check"),
+        (".csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-4], "ends in the middle"),
+        (".csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-1] + b"\x01", "incorrect length check"),
     ],
 )
 def test_unreadable_files_say_what_they_are(
@@ -535,7 +534,7 @@ def test_files_and_tables_above_the_limits_are_refused(
     for suffix in SUFFIXES:
         content = encode(frame(), suffix)
         with monkeypatch.context() as patch:
-            patch.setattr(datasets, "MAX_BYTES", len(content) - 1)
+            patch.setattr(dataset_file, "MAX_BYTES", len(content) - 1)
             reason = refusal(tmp_path, content, suffix)
             assert reason == f"has {len(content)} bytes; at most {len(content) - 1} are read"
         with monkeypatch.context() as patch:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from workload.chain import Model, fold
-from workload.datasets import LABELS, day_from_frame
+from workload.chain import Dataset, Point, fold
+from workload.datasets import day_from_frame
 from workload.report.drift import BEFORE, RECENT, drift
 from workload.report.summary import read_fold
 from workload.simulator import World
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-WORLD = World(0)
+WORLD, TRAINER = World(0), FraudTrainer()
 CHANGED_ON = BEFORE + 8
 """A week more than what is compared with, in which the model learns the first frauds."""
 
 
 def learned(
-    model: Model, days: range, changed: Callable[[pd.DataFrame], pd.DataFrame]
-) -> tuple[Model, list[Mapping[str, Any]]]:
+    point: Point[Any], days: range, changed: Callable[[pd.DataFrame], pd.DataFrame]
+) -> tuple[Point[Any], list[Mapping[str, Any]]]:
     records = []
     for number in days:
         day = day_from_frame(changed(WORLD.day(number)))
-        model, _ = fold(model, f"{day.date}.pkl", day, label=LABELS[0])
-        records.append(model.record)
-    return model, records
+        point, _ = fold(TRAINER, point, Dataset(f"{day.date}.pkl", day.sha256, day))
+        records.append(point.record)
+    return point, records
 
 
 def same(frame: pd.DataFrame) -> pd.DataFrame:
@@ -55,8 +56,8 @@ def elsewhere(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def before() -> tuple[Model, list[Mapping[str, Any]]]:
-    return learned(Model.untrained(), range(CHANGED_ON), same)
+def before() -> tuple[Point[Any], list[Mapping[str, Any]]]:
+    return learned(Point.start(TRAINER), range(CHANGED_ON), same)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +69,12 @@ def before() -> tuple[Model, list[Mapping[str, Any]]]:
     ],
 )
 def test_a_model_is_called_stale_when_the_world_changes_and_only_then(
-    before: tuple[Model, list[Mapping[str, Any]]],
+    before: tuple[Point[Any], list[Mapping[str, Any]]],
     changed: Callable[[pd.DataFrame], pd.DataFrame],
     reasons: list[str],
 ) -> None:
-    model, records = before
-    _, later = learned(model, range(CHANGED_ON, CHANGED_ON + RECENT), changed)
+    point, records = before
+    _, later = learned(point, range(CHANGED_ON, CHANGED_ON + RECENT), changed)
     warning = drift([read_fold(record) for record in [*records, *later]]).warning or ""
     said = [part for part in ("average precision fell", "scores have shifted") if part in warning]
     assert said == reasons, warning

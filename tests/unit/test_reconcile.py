@@ -21,6 +21,7 @@ from workload.queue.connection import Patience
 from workload.reconcile import Rebuilt, rebuild, reconcile
 from workload.redis_server import EmbeddedRedis
 from workload.share import Share
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 START = dt.date(2018, 4, 1)
 DAYS = [f"datasets/training/2018-04-0{day}.pkl" for day in range(1, 5)]
-LABEL = "TX_FRAUD_SCENARIO"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class World:
         self.ledger.unlink()
 
     def rebuild(self) -> Rebuilt:
-        return rebuild(self.queue, self.share, LABEL)
+        return rebuild(self.queue, self.share, FraudTrainer())
 
     def learn(self, *datasets: str) -> str:
         """One worker learns what waits, and ``datasets``; returns the last checkpoint's hash."""
@@ -389,7 +389,7 @@ def test_share_without_datasets_is_one_line(tmp_path: Path, queue: Queue) -> Non
     share = Share(tmp_path, visibility_seconds=0.0)
     share.check()
     with pytest.raises(UsageError, match="no datasets; allowed are YYYY-MM-DD with"):
-        rebuild(queue, share, LABEL)
+        rebuild(queue, share, FraudTrainer())
 
 
 @pytest.mark.parametrize("left", [b"garbage", encode({"format": "another program's"})])
@@ -413,7 +413,7 @@ def test_checkpoint_without_a_record_is_learned_again(world: World) -> None:
 
 
 def test_days_learned_with_another_label_are_learned_again(world: World) -> None:
-    assert rebuild(world.queue, world.share, "TX_FRAUD").waiting == DAYS
+    assert rebuild(world.queue, world.share, FraudTrainer("TX_FRAUD")).waiting == DAYS
 
 
 def test_rebuild_without_redis_changes_nothing(

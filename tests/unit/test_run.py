@@ -25,6 +25,7 @@ import psutil
 import pytest
 from fleet import PATIENCE_SECONDS, until, write_day
 
+from examples.energy_load import write_days as write_energy_days
 from workload import cli, local, numeric
 from workload.checkpoints import load
 from workload.errors import ExitCode, UsageError, WorkloadError
@@ -293,6 +294,56 @@ def test_tutorials_files_give_four_checkpoints(tutorial: Path, tmp_path: Path) -
     assert report.count("Accuracy on testing data: 0.") == 4
 
 
+def test_another_trainer_gives_the_same_model_for_any_workers_and_after_a_kill(
+    tmp_path: Path,
+) -> None:
+    datasets = tmp_path / "datasets"
+    write_energy_days(datasets, 12)
+    own = f"--datasets {datasets} --trainer examples.energy_load:EnergyLoad"
+    hashes = []
+    for workers in (1, 4):
+        share = tmp_path / f"by-{workers}"
+        code, text = ran(f"--share {share} {own} --workers {workers}", tmp_path / "log")
+        assert code == 0, text
+        assert "\nLearned 12 days, 288 rows, " in text
+        assert "\nTested on the testing day: mean absolute error " in text
+        assert "workload score" not in text
+        hashes.append(last_hash(share))
+
+    share = tmp_path / "killed"
+    with run(f"--share {share} {own} --workers 2", tmp_path / "killed.log") as killed:
+        until(lambda: "Queue length: 12" in killed.text, "the datasets are queued")
+        foreign = Queue(connect((share / ".redis/address").read_text()), patience=Patience(0.0))
+        assert isinstance(foreign.claim(), Claimed), "so the run can't end"
+        at_work = re.compile(r"\[worker-1\] .* Processing dataset")
+        until(lambda: at_work.search(killed.text) is not None, "the first worker is at work")
+        os.kill(killed.pid_of(1), signal.SIGKILL)
+        killed.pid_of(3)
+        foreign.hand_back()
+        assert killed.wait() == 0, killed.text
+    assert "[worker-1] died (killed by SIGKILL), starting another\n" in killed.text
+    assert "\nWorkers replaced: 1; " in killed.text
+    assert [last_hash(share), *hashes] == [hashes[0]] * 3
+
+    before = sorted(share.rglob("datasets/**/*"))
+    for other in ("", "--days 3"):
+        code, text = ran(f"--share {share} {other}", tmp_path / "log")
+        assert (code, text) == (
+            2,
+            "workload: trainer 'fraud': the chain has been learned by 'energy-load'; use that "
+            "trainer, or another share\n",
+        )
+    assert sorted(share.rglob("datasets/**/*")) == before, "nothing was simulated or copied"
+
+
+def test_only_frauds_are_simulated(command: Command, tmp_path: Path) -> None:
+    for days in ("", "--days 3"):
+        line = f"run --share {tmp_path / 'new'} --trainer examples.energy_load:EnergyLoad {days}"
+        code, _, err = command(line)
+        assert code == 2
+        assert err.endswith("for the trainer fraud; name your own files with --datasets\n")
+
+
 # --- the operator's commands after a run ----------------------------------------------------------
 
 
@@ -445,7 +496,7 @@ def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, Lines, EmbeddedRedi
     display = Lines()
     with EmbeddedRedis(tmp_path / "redis") as server:
         share = Share(root, visibility_seconds=0.0)
-        yield Supervisor(share, 2, display, "TX_FRAUD_SCENARIO", server), display, server
+        yield Supervisor(share, 2, display, "fraud", {}, server), display, server
 
 
 def test_workers_that_keep_dying_are_replaced_only_so_often(

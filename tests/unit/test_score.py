@@ -13,16 +13,18 @@ import pytest
 from fleet import write_day
 
 from workload.canonical import encode
-from workload.chain import Model, fold
+from workload.chain import Point, fold, read
 from workload.datasets import read_day
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
 from workload.features import SAID, WIDTHS
 from workload.score import score
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 START = dt.date(2018, 4, 1)
+TRAINER = FraudTrainer()
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +36,9 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def checkpoint(days: list[Path]) -> Path:
     """Learned the first two days."""
-    model, content = Model.untrained(), b""
+    point, content = Point.start(TRAINER), b""
     for path in days[:2]:
-        model, content = fold(model, path.name, read_day(path), label="TX_FRAUD_SCENARIO")
+        point, content = fold(TRAINER, point, read(TRAINER, path))
     path = days[0].with_name("model_cpt_2018-04-02.pkl")
     path.write_bytes(content)
     return path
@@ -76,7 +78,7 @@ def test_every_transaction_has_the_probability_of_the_model(
     frame = scored(checkpoint, days[2], out / "scores.parquet")
     day = read_day(days[2])
     assert np.array_equal(frame["TRANSACTION_ID"], day.transaction)
-    expected = Model.from_bytes(checkpoint.read_bytes()).score(day)
+    expected = Point.from_bytes(TRAINER, checkpoint.read_bytes()).model.score(day)
     assert np.array_equal(frame["FRAUD_PROBABILITY"], expected)
 
 
@@ -180,7 +182,8 @@ def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
 ) -> None:
     monkeypatch.setattr("workload.score.ROWS_AT_ONCE", 100)
     frame = scored(checkpoint, days[2], out / "scores.csv", explain=True)
-    model, day = Model.from_bytes(checkpoint.read_bytes()), read_day(days[2])
+    model = Point.from_bytes(TRAINER, checkpoint.read_bytes()).model
+    day = read_day(days[2])
     columns = model.state.advance(day.date).columns(day)
     terms = model.learner.terms(columns)
     log_odds = np.log(frame["FRAUD_PROBABILITY"] / (1 - frame["FRAUD_PROBABILITY"]))

@@ -25,6 +25,7 @@ def test_defaults_are_those_of_the_job() -> None:
     assert settings.share == Path("/mnt/fileserver")
     assert settings.redis_url == "redis://redis:6379/0"
     assert settings.redis_password is None
+    assert (settings.trainer, settings.label) == ("fraud", "TX_FRAUD_SCENARIO")
     assert (settings.lease_seconds, settings.renew_seconds) == (15.0, 5.0)
     assert (settings.limits.max_attempts, settings.limits.crash_limit) == (3, 20)
     assert settings.redis_wait_seconds == 120.0
@@ -37,6 +38,7 @@ def test_defaults_are_those_of_the_job() -> None:
         ("WORKLOAD_REDIS_URL", "localhost:6379", r"redis://, rediss:// or unix://"),
         ("WORKLOAD_REDIS_URL", "http://redis", r"redis://, rediss:// or unix://"),
         ("WORKLOAD_REDIS_URL", "", r"redis://, rediss:// or unix://"),
+        ("WORKLOAD_TRAINER", "", "at least 1 character"),
         ("WORKLOAD_LABEL", "", "at least 1 character"),
         ("WORKLOAD_LEASE_SECONDS", "abc", "a valid number"),
         ("WORKLOAD_LEASE_SECONDS", "", "a valid number"),

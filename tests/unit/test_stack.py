@@ -449,6 +449,17 @@ def test_the_worker_finds_share_queue_and_password(dev: Declared) -> None:
     }
 
 
+def test_workers_and_operators_commands_learn_with_the_trainer_of_the_configuration(
+    dev: Declared,
+) -> None:
+    own = declare(trainer="workload.trainers.mine:Mine")
+    assert own.outputs["job_name"] != declare().outputs["job_name"]
+    for stack, trainer in ((dev, "fraud"), (own, "workload.trainers.mine:Mine")):
+        for resource in (stack.one(JOB), stack.one(TEMPLATE, "workload-command")):
+            environment = {e["name"]: e.get("value") for e in _container(resource)["env"]}
+            assert environment["WORKLOAD_TRAINER"] == trainer
+
+
 def test_the_jobs_name_carries_the_run_and_changes_with_its_template(up: Declared) -> None:
     name = str(up.outputs["job_name"])
     assert name.startswith("workload-1-")

@@ -178,6 +178,14 @@ def test_text_from_the_configuration_becomes_typed() -> None:
             "batch-aiml:image_repository = registry.example: must be empty on GKE, where the stack "
             "creates a repository in Artifact Registry",
         ),
+        *(
+            (
+                {"trainer": trainer},
+                f"batch-aiml:trainer = {trainer or '(empty)'}: must be fraud, or module:attribute "
+                "of your own such as workload.trainers.mine:Mine",
+            )
+            for trainer in ("", "Fraud", "mine.py", "mine:", "mine:a b", "a.b:c:d", "fraud\n")
+        ),
         (
             {"cluster": "existing", "redis_mode": "memorystore"},
             "batch-aiml:redis_mode = memorystore: must be statefulset: managed Redis needs a GKE "
@@ -220,9 +228,16 @@ def test_an_image_of_an_existing_cluster_may_be_a_tag() -> None:
     assert parse({**defaults(), "image": DIGEST}, PROJECT).image == DIGEST
 
 
+def test_a_trainer_of_ones_own_is_named_by_its_import_path() -> None:
+    for trainer in ("fraud", "mine:Mine", "workload.trainers.mine:TRAINER_2"):
+        assert parse({**defaults(), "trainer": trainer}, PROJECT).trainer == trainer
+
+
 def test_a_refused_setting_declares_nothing() -> None:
     with pytest.raises(SettingsError, match="parallelism"):
         declare(parallelism=0)
+    with pytest.raises(SettingsError, match="trainer = none: must be fraud, or module:attribute"):
+        declare(trainer="none")
     with pytest.raises(SettingsError, match="no such key"):
         declare(paralelism=1)
     with pytest.raises(SettingsError, match="gcp:project"):

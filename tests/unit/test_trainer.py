@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from fleet import write_day
 
-from workload import chain
 from workload.canonical import encode
-from workload.chain import Model, fold
-from workload.datasets import read_day
+from workload.chain import Point, fold, read
 from workload.errors import DatasetRefused, UsageError
 from workload.trainer import FraudDetectionModelTrainer
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +57,10 @@ def test_chained_trainers_write_what_the_chain_folds_and_report_it(
         "model_cpt_2018-04-02.pkl",
     ]
 
-    model, content = Model.untrained(), b""
-    test_set = chain.TestSet(testing.name, read_day(testing))
+    learner = FraudTrainer(LABEL)
+    point, content = Point.start(learner), b""
     for path in (first, second):
-        model, content = fold(model, path.name, read_day(path), label=LABEL, testing=test_set)
+        point, content = fold(learner, point, read(learner, path), testing=read(learner, testing))
         assert (output / f"model_cpt_{path.stem}.pkl").read_bytes() == content
 
     text = report.read_text()
@@ -116,25 +115,27 @@ def test_report_before_training_is_one_line(days: list[Path], tmp_path: Path) ->
 
 
 def test_record_counts_cards_and_terminals_that_the_chain_does_not_know(tmp_path: Path) -> None:
-    model, seen = Model.untrained(), np.zeros(0, np.int64)
+    learner = FraudTrainer(LABEL)
+    point, seen = Point.start(learner), np.zeros(0, np.int64)
     visible = np.zeros(0, np.int64)
     every = [
-        read_day(write_day(tmp_path / f"2018-04-{number + 1:02}.pkl", number, START))
+        read(learner, write_day(tmp_path / f"2018-04-{number + 1:02}.pkl", number, START))
         for number in range(10)
     ]
-    for number, day in enumerate(every):
-        model, _ = fold(model, f"{day.date}.pkl", day, label=LABEL)
+    for number, dataset in enumerate(every):
+        day = dataset.data
+        point, _ = fold(learner, point, dataset)
         if number >= 8:
-            visible = np.union1d(visible, every[number - 8].terminal)
+            visible = np.union1d(visible, every[number - 8].data.terminal)
         cards, terminals = np.unique(day.customer), np.unique(day.terminal)
-        assert model.record["ids"] == {
+        assert point.record["ids"] == {
             "cards": len(cards),
             "new_cards": len(np.setdiff1d(cards, seen)),
             "terminals": len(terminals),
             "new_terminals": len(np.setdiff1d(terminals, visible)),
         }
         seen = np.union1d(seen, cards)
-        kinds = model.record["metrics"]["training"]["scenarios"]
+        kinds = point.record["metrics"]["training"]["scenarios"]
         assert {kind: count["frauds"] for kind, count in kinds.items()} == {
             str(kind): int((day.scenario == kind).sum())
             for kind in np.unique(day.scenario[day.fraud])

@@ -14,12 +14,13 @@ import psutil
 import pytest
 from fleet import STEPS, Accident, Fleet, fleet, until, write_day
 
-from workload.chain import Model
+from workload.chain import Point
 from workload.ledger import read_ledger
 from workload.queue import Claimed, Queue, connect
 from workload.queue.connection import Patience
 from workload.redis_server import EmbeddedRedis
 from workload.share import Share
+from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -477,7 +478,7 @@ def test_checkpoint_holds_only_builtins_and_arrays_and_resumes(
     content = (share / "output/model_cpt_2018-04-05.pkl").read_bytes()
     tree = pickle.loads(content)
     assert tree["numeric"]["dispatch"].startswith(("x86-64-v2", "native-"))
-    assert Model.from_bytes(content).record["date"] == "2018-04-05"
+    assert Point.from_bytes(FraudTrainer(), content).record["date"] == "2018-04-05"
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workload.datasets import name_date
+from workload.dataset_file import name_date
 from workload.errors import DatasetRefused, UsageError
 from workload.share import SUFFIXES
 

@@ -330,7 +330,7 @@ class Queue:
         )
 
     def commits(self, start: int = 0) -> list[Commit]:
-        """The commit records in chain order, from position ``start`` on."""
+        """The commit records in chain order, from position ``start`` on; -1 is the last."""
         texts = self._range(_COMMITS, start)
         return [
             Commit(

@@ -1,4 +1,7 @@
-"""The report of a run: `report.txt` and `report.html`, both projections of the ledger."""
+"""The report of a run: `report.txt` and `report.html`, both projections of the ledger.
+
+This one is of the trainer `fraud`; `workload.report.plain` writes that of any other.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from workload.report.text import text_entry, text_report
+from workload.report.text import closing_line, text_entry, text_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-__all__ = ["text_entry", "write_report"]
+__all__ = ["closing_line", "text_entry", "write_report"]
 
 
 def write_report(

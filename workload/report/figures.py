@@ -34,7 +34,7 @@ def figures(
 ) -> list[str]:
     """Draw every figure as HTML; a sentence, put last, stands in for a plot that would be empty."""
     tested = [(fold.date, fold.next_day) for fold in folds if fold.date and fold.next_day]
-    drawn = [_speed(folds), _trouble(folds)]
+    drawn = [speed(folds), trouble(folds)]
     if tested:
         drawn = [
             _average_precision(tested, recent),
@@ -74,7 +74,7 @@ def _average_precision(
         (frail, ("ring", "model", f"fewer than {FEWEST_FRAUDS} frauds: no claim")),
         (scored, ("dash", "muted", "random ranking")),
     ]
-    return _figure(
+    return figure(
         title,
         "The higher, the more frauds come before genuine transactions.",
         plots.average_precision_plot(
@@ -89,7 +89,7 @@ def _average_precision(
 
 
 def _alarms(tested: Sequence[tuple[date, Scores]]) -> str:
-    return _figure(
+    return figure(
         "Frauds caught by alarms",
         f"Fraudulent transactions a day, and those scored above {THRESHOLD:g} before they were "
         "learned.",
@@ -116,7 +116,7 @@ def _precision_recall(pooled: Pooled, recent: Sequence[tuple[date, Pooled]]) -> 
     if pooled.recall is not None and pooled.precision is not None:
         alarms = pooled.recall, pooled.precision
         keys.append(("ring", "model", f"alarms at {THRESHOLD:g}"))
-    return _figure(
+    return figure(
         title,
         "Recall: share of frauds caught. Precision: share of alarms that are right.",
         plots.precision_recall_plot(
@@ -135,7 +135,7 @@ def _cards(tested: Sequence[tuple[date, Scores]]) -> str:
     cards = [(day, test) for day, test in tested if test.fraud_cards is not None]
     if not cards:
         return _empty("Compromised cards", "Not recorded.")
-    return _figure(
+    return figure(
         f"Compromised cards found among {CARDS} checked",
         f"If an investigator checks the {CARDS} cards ranked highest each day.",
         plots.bars_plot(
@@ -152,7 +152,7 @@ def _calibration(pooled: Pooled) -> str:
     title = "Calibration"
     if not pooled.ranks:
         return _empty(title, f"No curve: {no_claim(pooled.frauds)}.")
-    return _figure(
+    return figure(
         title,
         "What happened to transactions of like probability. On the dashed line, a probability of 1 "
         "in 10 is a fraud 1 time in 10.",
@@ -170,7 +170,7 @@ def _drift(changes: Drift) -> str:
         return _empty(
             title, f"None yet: scores are compared with those of the {BEFORE} days before."
         )
-    return _figure(
+    return figure(
         title,
         f"How far a day&rsquo;s scores are from those of the {BEFORE} days before, and how many "
         "of its cards are new.",
@@ -183,20 +183,22 @@ def _drift(changes: Drift) -> str:
     )
 
 
-def _speed(folds: Sequence[Fold]) -> str:
+def speed(folds: Sequence[Fold]) -> str:
+    """Draw how fast each dataset was learned."""
     title = "Rows per second"
     points = [(fold.date, fold.rows_per_second) for fold in folds if fold.date]
     timed = [(day, speed) for day, speed in points if speed is not None]
     if not timed:
         return _empty(title, "Not recorded.")
-    return _figure(
+    return figure(
         title,
         "Rows of a dataset over the seconds of prepare, fold and write.",
         plots.bars_plot(timed, timed, "Rows per second by dataset"),
     )
 
 
-def _trouble(folds: Sequence[Fold]) -> str:
+def trouble(folds: Sequence[Fold]) -> str:
+    """Draw how often a dataset was tried in vain."""
     title = "Failed attempts and crashes"
     if not folds:
         return _empty(title, "None.")
@@ -207,7 +209,7 @@ def _trouble(folds: Sequence[Fold]) -> str:
         return _empty(title, "Not dated.")
     crashes = sum(fold.crashes for fold in folds)
     attempts = sum(fold.attempts for fold in folds)
-    return _figure(
+    return figure(
         title,
         "Per dataset, before it was committed; none of them changes the model.",
         plots.stacked_bars_plot(
@@ -220,7 +222,15 @@ def _trouble(folds: Sequence[Fold]) -> str:
     )
 
 
-def _figure(title: str, text: str, svg: str, *keys: tuple[str, str, str]) -> str:
+def figure(title: str, text: str, svg: str, *keys: tuple[str, str, str]) -> str:
+    """Frame a plot.
+
+    Args:
+        title: its heading.
+        text: what it shows, in a sentence.
+        svg: the plot.
+        keys: mark, colour and name of each line of its legend.
+    """
     legend = "".join(
         f'<span class="{mark}" style="--key:var(--{colour})">{name}</span>'
         for mark, colour, name in keys

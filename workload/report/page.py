@@ -5,16 +5,15 @@ from __future__ import annotations
 import shlex
 from html import escape
 from importlib.resources import files
-from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING
 
 from workload.metrics import CARDS, THRESHOLD
 from workload.report.drift import drift
 from workload.report.figures import figures
-from workload.report.markup import NONE, no_claim, percent, plural, text, three
+from workload.report.markup import NONE, no_claim, percent, plural, three
+from workload.report.parts import dead_letters, left_out, lineage, tile
 from workload.report.summary import (
-    base_name,
     label_lag,
     pool_next_day,
     read_fold,
@@ -46,15 +45,15 @@ def page(
         style=(here / "style.css").read_text(encoding="utf-8").strip(),
         headline=_headline(folds, pooled),
         lead=_lead(folds),
-        warning=_warning(dead) + _stale(changes),
+        warning=left_out(dead) + _stale(changes),
         tiles=_tiles(pooled),
         accuracy_note=_accuracy_note(pooled),
         label_lag=label_lag(folds) or "some days",
         tests=tests_table(folds, pooled, recent),
         plots="\n".join(figures(folds, pooled, recent, changes)),
         scenarios=scenarios_table(pooled, {fold.label for fold in folds}),
-        lineage=_lineage(folds),
-        dead=_dead(dead),
+        lineage=lineage(folds),
+        dead=dead_letters(dead),
         table=datasets_table(folds),
         verify=_verify(folds),
         generated=f"{generated:%Y-%m-%d %H:%M:%S}",
@@ -89,49 +88,20 @@ def _lead(folds: Sequence[Fold]) -> str:
     )
 
 
-def _warning(dead: Sequence[Mapping[str, object]]) -> str:
-    if not dead:
-        return ""
-    return (
-        f'<p class="warning"><strong>{plural(len(dead), "dataset")} left out:</strong> '
-        "the model has not seen them. The reasons are under Dead letters.</p>"
-    )
-
-
 def _stale(changes: Drift) -> str:
     if changes.warning is None:
         return ""
     return f'<p class="warning"><strong>The model may be stale.</strong> {changes.warning}</p>'
 
 
-def _lineage(folds: Sequence[Fold]) -> str:
-    if not folds:
-        return '<div class="none"><p>No checkpoint yet.</p></div>'
-    broken = [after for before, after in pairwise(folds) if after.base != before.checkpoint]
-    chain = f"{plural(len(folds), 'checkpoint')}, each trained from the one before"
-    if broken:
-        chain = (
-            f"{plural(len(folds), 'checkpoint')}, {len(broken)} of them not trained from the one "
-            f"before; the first of these is that of {escape(base_name(broken[0].dataset))}"
-        )
-    ends = " to ".join(
-        f"<code>{escape(fold.checkpoint[:12])}</code> ({escape(base_name(fold.dataset))})"
-        for fold in (folds[0], folds[-1])
-    )
-    return (
-        f'<div class="none"><p>{chain}: {ends}. The ledger holds the hash of every dataset, of its '
-        "checkpoint and of the base.</p></div>"
-    )
-
-
 def _tiles(pooled: Pooled) -> str:
     if not pooled.days:
-        return _tile("Next-day test", NONE, "needs a second dataset")
+        return tile("Next-day test", NONE, "needs a second dataset")
     doubt = None if pooled.ranks else no_claim(pooled.frauds)
     perfect = f"mean of days; a perfect ranking: {three(pooled.card_precision_limit)}"
     return "\n".join(
         [
-            _tile(
+            tile(
                 "Average precision",
                 three(pooled.average_precision),
                 doubt
@@ -139,22 +109,22 @@ def _tiles(pooled: Pooled) -> str:
                 f"random: {three(pooled.base_rate)}",
                 frail=not pooled.ranks,
             ),
-            _tile(
+            tile(
                 f"Card precision at {CARDS}",
                 three(pooled.card_precision),
                 doubt or perfect,
                 frail=not pooled.ranks,
             ),
-            _tile(
+            tile(
                 "ROC AUC", three(pooled.roc_auc), doubt or "random: 0.500", frail=not pooled.ranks
             ),
-            _tile(
+            tile(
                 "Frauds caught by alarms",
                 percent(pooled.recall),
                 f"alarms that were right: {percent(pooled.precision)}; threshold {THRESHOLD:g}",
                 frail=not pooled.ranks,
             ),
-            _tile(
+            tile(
                 "Accuracy",
                 percent(pooled.accuracy),
                 f"always answering &ldquo;genuine&rdquo;: {percent(pooled.majority_accuracy)}",
@@ -162,11 +132,6 @@ def _tiles(pooled: Pooled) -> str:
             ),
         ]
     )
-
-
-def _tile(title: str, value: str, note: str, *, frail: bool = False) -> str:
-    kind = "tile frail" if frail else "tile"
-    return f'<div class="{kind}"><h3>{title}</h3><b>{value}</b><p>{note}</p></div>'
 
 
 def _accuracy_note(pooled: Pooled) -> str:
@@ -182,17 +147,6 @@ def _accuracy_note(pooled: Pooled) -> str:
         f"{percent(pooled.accuracy)} of the time, {points:+.2f} percentage points. "
         "What matters is the ranking: whether frauds come first."
     )
-
-
-def _dead(dead: Sequence[Mapping[str, object]]) -> str:
-    if not dead:
-        return '<div class="none"><p>None: no dataset was refused or skipped.</p></div>'
-    items = "".join(
-        f"<li><strong>{text(letter.get('dataset', ''))}</strong> "
-        f"({text(letter.get('kind', ''))})<br>{text(letter.get('reason', ''))}</li>\n"
-        for letter in dead
-    )
-    return f'<ul class="dead">\n{items}</ul>'
 
 
 def _verify(folds: Sequence[Fold]) -> str:

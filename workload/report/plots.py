@@ -86,6 +86,15 @@ def average_precision_plot(
     return _svg(figure, label)
 
 
+def line_plot(points: Points, label: str) -> str:
+    """Draw a figure by day, on whatever scale it has; at least one day."""
+    figure, axes = _canvas()
+    dots: dict[str, Any] = {"marker": "o", "markersize": 5} if len(points) <= FEW_DAYS else {}
+    axes.plot(*_xy(points), color=MODEL, linewidth=2.2, **dots)
+    _dates(axes, [day for day, _ in points])
+    return _svg(figure, label)
+
+
 def bars_plot(
     total: Points, part: Points, label: str, *, colours: tuple[str, str] = (SOFT, MODEL)
 ) -> str:

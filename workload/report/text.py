@@ -65,6 +65,32 @@ def text_report(
     return "".join([*entries, _summary(ledger, dead, generated=generated)])
 
 
+def closing_line(record: Mapping[str, object]) -> str:
+    """Say in one line how good the newest checkpoint is.
+
+    Args:
+        record: its ledger record.
+    """
+    fold = read_fold(record)
+    for scores, what in (
+        (fold.testing, "Tested on the testing day"),
+        (fold.next_day, "Tested one day ahead"),
+    ):
+        if scores is not None:
+            chance = scores.frauds / scores.rows if scores.rows else None
+            return (
+                f"{what}: average precision {_short(scores.average_precision)} "
+                f"(chance {_short(chance)}), accuracy {_short(scores.accuracy, 5)} against "
+                f"{_short(scores.majority_accuracy, 5)} for always answering genuine; "
+                f"{scores.frauds} frauds"
+            )
+    return "Not tested: there is no testing day and only one day was learned"
+
+
+def _short(value: float | None, digits: int = 3) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"
+
+
 def _summary(
     ledger: Sequence[Mapping[str, object]],
     dead: Sequence[Mapping[str, object]],
@@ -102,13 +128,19 @@ def _summary(
             "Tested on the next day, optimistic: the weights learn the labels of a day at once,",
             "although in practice labels arrive days later; features keep to the label lag.",
         ]
-    lines.append(f"Dead letters: {len(dead) or 'none'}")
-    lines += [
-        f"  {printable(letter.get('kind', ''))}: {printable(letter.get('dataset', ''))}: "
-        f"{printable(letter.get('reason', ''))}"
-        for letter in dead
+    return "\n".join([*lines, *dead_lines(dead)]) + "\n"
+
+
+def dead_lines(dead: Sequence[Mapping[str, object]]) -> list[str]:
+    """List the datasets that were left out, with the reasons."""
+    return [
+        f"Dead letters: {len(dead) or 'none'}",
+        *(
+            f"  {printable(letter.get('kind', ''))}: {printable(letter.get('dataset', ''))}: "
+            f"{printable(letter.get('reason', ''))}"
+            for letter in dead
+        ),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _stale(folds: Sequence[Fold]) -> list[str]:
