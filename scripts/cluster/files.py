@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
@@ -115,12 +116,9 @@ class _Sending(_Exchange):
             sink.writelines(list_lines(self._rest))
             sink.flush()
             missing = self._missing(answers)
-            try:
-                for file, offset in missing:
-                    for _ in self._feed(file, offset, sink):
-                        self._store(answers.so_far())
-            except BrokenPipeError:
-                pass  # what was stored before counts
+            for file, offset in missing:
+                for _ in self._feed(file, offset, sink):
+                    self._store(answers.so_far())
             self._store(answers.all(len(self._rest)))
 
     def _missing(self, answers: _Answers) -> list[tuple[SharedFile, int]]:
@@ -172,10 +170,11 @@ class _Answers:
         threading.Thread(target=self._read, args=(source,), daemon=True).start()
 
     def _read(self, source: IO[bytes]) -> None:
-        while (line := source.readline(_ANSWER)).endswith(b"\n"):
-            self._lines.put(line.decode(errors="replace").strip())
-        if len(line) == _ANSWER:
-            self._lines.put(line.decode(errors="replace"))
+        with suppress(ValueError):  # it is closed when nobody waits for answers any more
+            while (line := source.readline(_ANSWER)).endswith(b"\n"):
+                self._lines.put(line.decode(errors="replace").strip())
+            if len(line) == _ANSWER:
+                self._lines.put(line.decode(errors="replace"))
         self._lines.put(None)
 
     def all(self, count: int) -> Iterator[str]:

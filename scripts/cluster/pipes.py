@@ -75,8 +75,9 @@ class _Last:
         self._thread.start()
 
     def _read(self) -> None:
-        while chunk := self._stream.read(_KEPT):
-            self._kept = (self._kept + chunk)[-_KEPT:]
+        with suppress(ValueError):  # it is closed when nobody asks why
+            while chunk := self._stream.read(_KEPT):
+                self._kept = (self._kept + chunk)[-_KEPT:]
 
     def text(self) -> bytes:
         self._thread.join()

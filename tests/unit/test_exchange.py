@@ -145,8 +145,11 @@ LIST_BYTES = sum(map(len, list_lines([described(*item) for item in MANY.items()]
 ALL_BYTES = LIST_BYTES + sum(map(len, MANY.values()))
 
 
-def test_a_pipe_that_breaks_at_any_byte_leaves_whole_files_and_is_resumed(tmp_path: Path) -> None:
+def test_a_pipe_that_breaks_at_any_byte_leaves_whole_files_and_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a line of the list, between lines, before its end, in a file and between files."""
+    monkeypatch.setattr("os.fsync", lambda _: None)  # no machine loses its power here
     ends = [sum(map(len, list(MANY.values())[:n])) for n in range(1, len(MANY) + 1)]
     for byte in range(ALL_BYTES):
         share = tmp_path / str(byte)
@@ -246,6 +249,14 @@ def test_a_source_that_changed_meanwhile_starts_over_and_leaves_no_rest(share: P
     with pytest.raises(Interrupted):
         put_all(share, {NAME: other}, lines + 1000)
     assert put(share) == ["0", "stored"]
+    assert files(share) == [NAME]
+
+
+def test_a_rest_of_what_is_there_is_removed(share: Path) -> None:
+    put(share)
+    rest = (share / NAME).with_name(f".2018-04-01.pkl.{'0' * 64}.partial")
+    rest.write_bytes(b"half")
+    assert put(share) == ["present"]
     assert files(share) == [NAME]
 
 
@@ -492,6 +503,15 @@ def test_a_result_that_became_shorter_is_not_padded(share: Path) -> None:
     )
     with pytest.raises(WorkloadError, match="was replaced while it was copied; try again"):
         send(share, questions, io.BytesIO())
+
+
+def test_of_a_result_that_became_longer_no_more_is_sent_than_was_listed(share: Path) -> None:
+    path = share / "output/report.txt"
+    results(share, {"output/report.txt": b"text"})
+    questions = _Replacing(request_line("output/report.txt", 0) + END, path)
+    sink = io.BytesIO()
+    send(share, questions, sink)
+    assert sink.getvalue().endswith(b"\nshor")
 
 
 def test_a_result_that_became_a_link_is_not_followed(share: Path) -> None:

@@ -95,6 +95,8 @@ class Pod:
             return limits.pop(0) if limits else sys.maxsize
 
         asked, answered = Limited(inward, limit(self.asked)), Limited(outward, limit(self.answered))
+        counted = asked if verb == "receive" else answered
+        before = counted.left
 
         def serve() -> None:
             stream = io.BufferedReader(asked)
@@ -111,7 +113,6 @@ class Pod:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        before = asked.left if verb == "receive" else answered.left
         broken = False
         try:
             with os.fdopen(source, "rb") as answers, os.fdopen(sink, "wb") as questions:
@@ -120,7 +121,7 @@ class Pod:
             broken = True
         finally:
             thread.join(60)
-            self.moved += before - (asked.left if verb == "receive" else answered.left)
+            self.moved += before - counted.left
         if any(isinstance(error, UsageError) for error in errors):
             raise Failure(str(errors[0]), 2)
         if errors or broken:
@@ -132,8 +133,10 @@ def _write(stream: Limited, text: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor waits for the disk: no machine loses its power here."""
     monkeypatch.setenv("BATCH_PAUSE", "0")
+    monkeypatch.setattr("os.fsync", lambda _: None)
 
 
 @pytest.fixture
@@ -279,6 +282,26 @@ def test_a_fetch_that_breaks_at_any_byte_goes_on_there(
         if way == "answered":
             assert there.moved <= min(byte, lists) + lists + size, f"{byte}: a byte came twice"
         assert "Fetched 4 files" in capsys.readouterr().out, byte
+
+
+def test_a_rest_that_is_too_long_is_fetched_anew(tmp_path: Path, pod: Callable[..., Pod]) -> None:
+    there = pod()
+    fill(there.share)
+    (tmp_path / "results").mkdir()
+    digest = hashlib.sha256(RESULTS["report.html"]).hexdigest()
+    (tmp_path / f"results/.report.html.{digest}.partial").write_bytes(b"x" * 100)
+    files.fetch_all(tmp_path / "results", "pod")
+    assert there.connections == 1
+    assert tree(tmp_path / "results") == RESULTS
+
+
+def test_rests_of_other_versions_are_removed(tmp_path: Path, pod: Callable[..., Pod]) -> None:
+    there = pod()
+    fill(there.share)
+    (tmp_path / "results").mkdir()
+    (tmp_path / f"results/.report.html.{'0' * 64}.partial").write_bytes(b"<")
+    files.fetch_all(tmp_path / "results", "pod")
+    assert tree(tmp_path / "results") == RESULTS
 
 
 def test_a_result_that_is_replaced_meanwhile_is_fetched_as_it_is_then(
