@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from needs import Unable
 
+from scripts.cluster import trouble
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +31,9 @@ USER = 10001
 """User and group of the workers; the share's directory must be theirs."""
 
 WAIT_SECONDS = 180
+SETTLE_SECONDS = 15
+"""How long a refusal to start must last: the first try may come before what it needs."""
+
 ANSWER_SECONDS = "15s"
 
 VARIABLE = "REHEARSAL_CLUSTER"
@@ -144,30 +149,35 @@ class Cluster:
         """
         name = f"{self.namespace}-look"
         objects = _look_objects(self, name, "empty" if empty else "look")
+        log = ""
         try:
             listed = {"apiVersion": "v1", "kind": "List", "items": objects}
             self.ask("create", "-f", "-", given=listed)
-            deadline = time.monotonic() + WAIT_SECONDS
-            while (phase := self._phase()) not in ("Succeeded", "Failed"):
-                if time.monotonic() > deadline:
-                    raise Unable(f"no pod has seen {self.host_path}: {self._last_event()}")
-                time.sleep(0.5)
-            log = self.ask("logs", "look", "--namespace", self.namespace)
-            if phase == "Failed":
-                raise Unable(f"{self.host_path} can't be listed: {log.strip()[-300:]}")
+            log = self._log_of_look()
             seen: dict[str, Any] = json.loads(log)
+        except ValueError:
+            raise Unable(
+                f"{self.host_path} can't be listed: {' '.join(log.split())[-300:]}"
+            ) from None
         finally:
             self.remove()
         return seen
 
-    def _phase(self) -> str:
-        path = ("--namespace", self.namespace, "-o", "jsonpath={.status.phase}")
-        return self.ask("get", "pod", "look", *path)
-
-    def _last_event(self) -> str:
-        events = json.loads(self.ask("get", "events", "--namespace", self.namespace, "-o", "json"))
-        messages = [event.get("message", "") for event in events["items"]]
-        return " ".join(messages[-1].split()) if messages else "nothing has happened to it"
+    def _log_of_look(self) -> str:
+        """What the pod ``look`` has printed; raises Unable when something keeps it from running."""
+        inside = ("--namespace", self.namespace)
+        began, wrong_since = time.monotonic(), 0.0
+        while True:
+            pod = json.loads(self.ask("get", "pod", "look", *inside, "-o", "json"))
+            if pod["status"].get("phase") in ("Succeeded", "Failed"):
+                return self.ask("logs", "look", *inside)
+            events = json.loads(self.ask("get", "events", *inside, "-o", "json"))["items"]
+            wrong = trouble.of_pod(pod, events)
+            now = time.monotonic()
+            wrong_since = (wrong_since or now) if wrong else 0.0
+            if (wrong and now - wrong_since > SETTLE_SECONDS) or now - began > WAIT_SECONDS:
+                raise Unable(f"{self.host_path} can't be looked at: {wrong or 'its pod waits'}")
+            time.sleep(0.5)
 
 
 def chosen() -> Cluster | None:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "engine"))
+sys.path[:0] = [str(HERE.parent / "engine"), str(ROOT)]
 
 import existing  # noqa: E402 - the engine tests' directory had to be on the path
 import images  # noqa: E402

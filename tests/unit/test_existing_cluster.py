@@ -35,14 +35,21 @@ elif words[:2] == ["get", "persistentvolumes"]:
     names = [volume["metadata"]["name"] for volume in state["volumes"]]
     print("\\n".join(names) if "name" in words else json.dumps({{"items": state["volumes"]}}))
 elif words[:2] == ["get", "pod"]:
-    print(state["phase"], end="")
+    print(json.dumps(state["pod"]))
+elif words[:2] == ["get", "events"]:
+    print(json.dumps({{"items": []}}))
 elif words[:1] == ["logs"]:
-    print(json.dumps(state["seen"]))
+    print(state.get("log") or json.dumps(state["seen"]))
 elif words[:1] == ["create"]:
     (here / "created").write_text(sys.stdin.read())
 """
 
 EMPTY = {"names": [], "writable": True, "checkpoints": 0}
+
+
+def pod(phase: str) -> dict[str, Any]:
+    """The pod that looks at the share, as the API shows it."""
+    return {"metadata": {"name": "look"}, "status": {"phase": phase}}
 
 
 class Rehearse(Protocol):
@@ -62,7 +69,7 @@ def rehearse(tmp_path: Path) -> Rehearse:
     def run(
         state: dict[str, Any] | None = None, /, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        known = {"reachable": True, "volumes": [], "phase": "Succeeded", "seen": EMPTY}
+        known = {"reachable": True, "volumes": [], "pod": pod("Succeeded"), "seen": EMPTY}
         (tmp_path / "state.json").write_text(json.dumps({**known, **(state or {})}))
         return subprocess.run(
             [sys.executable, "-B", RUN, "--collect-only", "-q"],
@@ -150,6 +157,11 @@ def test_a_directory_that_is_in_use_is_refused_and_not_emptied(
     assert '"empty"' not in (tmp_path / "created").read_text()
     [namespace] = {call[2] for call in calls(tmp_path) if call[:2] == ["delete", "namespace"]}
     assert re.fullmatch("batch-aiml-rehearsal-[0-9a-f]{8}", namespace)
+
+
+def test_a_directory_that_can_not_be_listed_is_one_line(rehearse: Rehearse, tmp_path: Path) -> None:
+    done = rehearse({"pod": pod("Failed"), "log": "PermissionError: no"}, **ON_HOST)
+    assert_refused(done, "/srv/empty can't be listed", tmp_path)
 
 
 @pytest.mark.parametrize(
