@@ -116,9 +116,10 @@ class _Sending(_Exchange):
             sink.writelines(list_lines(self._rest))
             sink.flush()
             missing = self._missing(answers)
-            for file, offset in missing:
-                for _ in self._feed(file, offset, sink):
-                    self._store(answers.so_far())
+            with suppress(BrokenPipeError):  # what was stored before it broke counts
+                for file, offset in missing:
+                    for _ in self._feed(file, offset, sink):
+                        self._store(answers.so_far())
             self._store(answers.all(len(self._rest)))
 
     def _missing(self, answers: _Answers) -> list[tuple[SharedFile, int]]:
