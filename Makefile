@@ -2,7 +2,9 @@
 # make lint   style, types, import contract        make bench  side-by-side measurements
 # make engine   the stack on the real Pulumi engine, without a cloud (builds its tools once)
 # make rehearse the stack on a real Kubernetes node of this machine, as root (builds tools and images
-#               once); KEEP=1 keeps the node up until Ctrl-C, REHEARSAL_WRITE=1 the measured times
+#               once); KEEP=1 keeps the node up until Ctrl-C, REHEARSAL_WRITE=1 the measured times.
+#               CLUSTER=kubeconfig or CLUSTER=kind: the stack `local` on a cluster that is there, as
+#               whoever you are (docs/local-cluster.md)
 # make model-check   the queue's TLA+ model, whole and without each of its guards (needs Java 17)
 # make mutate        every guard of the queue's scripts taken out in turn: some test must fail
 # make chaos         1,000 kills of workers, and worse; CHAOS_ARGS="--seed 7" repeats a run

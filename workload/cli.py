@@ -6,7 +6,6 @@ import datetime as dt  # noqa: TC003 - typer reads annotations
 import json
 import logging
 import os
-import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -531,7 +530,7 @@ def share_list(
     """List files with their size in bytes and SHA-256."""
     from workload.exchange import list_files  # noqa: PLC0415
 
-    files = list_files(share or _settings().share, area.value)
+    files = list_files(_root(share), area.value)
     if as_json:
         typer.echo(json.dumps([asdict(file) for file in files]))
         return
@@ -539,42 +538,38 @@ def share_list(
         typer.echo(printable(f"{file.sha256}  {file.size:>13,}  {file.path}"))
 
 
-@share_app.command(
-    "receive",
-    epilog="Example: `workload share receive datasets/training/2018-04-01.pkl --size 495616 "
-    "--sha256 HASH`",
-)
-def share_receive(
-    path: Annotated[str, typer.Argument(help="Dataset, as a path below the share.")],
-    size: Annotated[int, typer.Option(help="Bytes of the whole file.", min=0)],
-    digest: Annotated[str, typer.Option("--sha256", help="Its SHA-256, in hex.")],
-    share: RootOption = None,
-) -> None:
-    """Write a dataset from standard input, whole or not at all.
+@share_app.command("receive", epilog="Example: `workload share receive < list-and-files`")
+def share_receive(share: RootOption = None) -> None:
+    """Write datasets from standard input, each whole or not at all.
 
-    First prints at which byte the input must start: where an earlier attempt broke off, or at the
-    file's end when nothing is missing.
+    The input is a list of files, then the bytes of each from where an earlier attempt broke off;
+    what the sender must know for that is printed (see workload/exchange.py).
     """
     from workload.exchange import receive  # noqa: PLC0415
 
-    if not re.fullmatch("[0-9a-f]{64}", digest):
-        raise UsageError(f"--sha256 {printable(digest)}: must be 64 hexadecimal digits")
-    root = share or _settings().share
+    root = _root(share)
     if not root.is_dir():
         raise ShareUnusable(f"{root}: no such directory; mount the share or name another")
-    receive(root, path, size, digest, sys.stdin.buffer, lambda offset: print(offset, flush=True))  # noqa: T201
+    receive(root, sys.stdin.buffer, lambda line: print(line, flush=True))  # noqa: T201
 
 
-@share_app.command("send", epilog="Example: `workload share send output/ledger.jsonl --offset 0`")
-def share_send(
-    path: Annotated[str, typer.Argument(help="Result, as a path below the share.")],
-    offset: Annotated[int, typer.Option(help="Byte to start at.", min=0)] = 0,
-    share: RootOption = None,
-) -> None:
-    """Write a result to standard output."""
+@share_app.command("send", epilog="Example: `workload share send < questions > list-and-files`")
+def share_send(share: RootOption = None) -> None:
+    """Write a list of the results to standard output, and the results that standard input asks for.
+
+    See workload/exchange.py for both.
+    """
     from workload.exchange import send  # noqa: PLC0415
 
-    send(share or _settings().share, path, offset, sys.stdout.buffer)
+    with open(sys.stdout.fileno(), "wb", closefd=False) as sink:
+        send(_root(share), sys.stdin.buffer, sink)
+
+
+def _root(share: Path | None) -> Path:
+    """The share, without the time that it takes to check all settings."""
+    from workload.share import SHARE  # noqa: PLC0415
+
+    return share or Path(os.environ.get("WORKLOAD_SHARE") or SHARE)
 
 
 @trainer_app.callback(invoke_without_command=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from workload.errors import UsageError
 from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
 from workload.queue.connection import masked
-from workload.share import VISIBILITY_SECONDS
+from workload.share import SHARE, VISIBILITY_SECONDS
 from workload.trainers.identity import DEFAULT
 
 
@@ -20,9 +20,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WORKLOAD_", frozen=True)
 
-    share: Path = Field(
-        default=Path("/mnt/fileserver"), description="mounted directory with datasets and output"
-    )
+    share: Path = Field(default=SHARE, description="mounted directory with datasets and output")
     redis_url: str = Field(
         default="redis://redis:6379/0",
         repr=False,  # it may hold a password

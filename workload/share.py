@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SHARE = Path("/mnt/fileserver")
+"""Where a cluster mounts it."""
+
 TRAINING = "datasets/training"
 TESTING = "datasets/testing"
 OUTPUT = "output"

@@ -1,59 +1,85 @@
-"""Copies datasets to the share and results from it, through a pod: ``send|fetch DIRECTORY POD``."""
+"""Copies datasets to the share and results from it, through a pod: ``send|fetch DIRECTORY POD``.
+
+All files go through one command in the pod; ``workload/exchange.py`` says how.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
+import queue
 import sys
-from functools import partial
+import threading
+from collections import deque
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from scripts.cluster import kube
 from scripts.cluster.console import Failure, Line, amount, pause, run
+from scripts.cluster.pipes import talking
 from workload.errors import UsageError
-from workload.exchange import SharedFile
-from workload.share import sync
+from workload.exchange import (
+    END,
+    PRESENT,
+    STORED,
+    Interrupted,
+    SharedFile,
+    leftovers,
+    list_lines,
+    offset_of,
+    partial_path,
+    read_list,
+    request_line,
+)
+from workload.share import OUTPUT, sync
 from workload.transfer import dataset_files, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 TRIES = 5
-"""How often the connection may break at one file."""
+"""How often in a row the connection may break without a file being finished."""
 
 LEDGER = "output/ledger.jsonl"
 
 _CHUNK = 1 << 18
-_REFUSED = 2
-"""Exit code of a command that another try can't help."""
+_ANSWER = 32
+"""Longest answer of a receiver, in bytes."""
+
+_ASKED = 16
+"""Files that are asked for before the first of them has come: their lines fit into a pipe."""
 
 
-def listed(pod: str, area: str) -> dict[str, SharedFile]:
-    """The files on the share by path."""
-    words = kube.in_pod(pod, "share", "list", area, "--json")
-    done = subprocess.run(words, capture_output=True, check=False)  # noqa: S603
-    try:
-        files: list[dict[str, Any]] = json.loads(done.stdout) if done.returncode == 0 else []
-    except ValueError as error:
-        raise Failure("the list of the share came broken; try again") from error
-    if done.returncode:
-        raise Failure(f"the share can't be listed: {kube.reason(done.stderr)}", done.returncode)
-    return {file["path"]: SharedFile(**file) for file in files}
+class _Exchange:
+    """Files on their way; ``attempt`` goes on where the last one broke off."""
 
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.copied = 0
+        self.at = "the share"  # or the file in work
 
-def _persistently(what: str, attempt: Callable[[], None], line: Line) -> None:
-    """Repeats an attempt whose connection broke; it goes on where it was."""
-    for number in range(1, TRIES + 1):
-        try:
-            return attempt()
-        except ConnectionError as error:
-            if number == TRIES:
-                raise Failure(f"{what}: {error}; run this again, it goes on from there") from error
-            line.stay(f"{what}: {error}; going on")
-            pause(min(2 ** (number - 1), 8))
-    return None
+    def attempt(self, pod: str) -> None:
+        """Copies what is missing.
+
+        Raises:
+            Failure: another try can't help.
+            ConnectionError: the connection broke.
+        """
+        raise NotImplementedError
+
+    def persist(self, pod: str) -> None:
+        """Repeats the attempt while its connection breaks."""
+        tries, before = 0, 0
+        while True:
+            try:
+                return self.attempt(pod)
+            except ConnectionError as error:
+                tries, before = (tries + 1 if self.copied == before else 1), self.copied
+                reason = f"{self.at}: {error}"
+                if tries == TRIES:
+                    raise Failure(f"{reason}; run this again, it goes on from there") from error
+                self.line.stay(f"{reason}; going on")
+                pause(min(2 ** (tries - 1), 8))
 
 
 # To the share
@@ -61,54 +87,109 @@ def _persistently(what: str, attempt: Callable[[], None], line: Line) -> None:
 
 def send_all(directory: Path, pod: str) -> None:
     """Copies the datasets that the share does not have."""
-    files = dataset_files(directory)
-    print(f"{len(files)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
-    there = listed(pod, "datasets")
-    line, copied, present = Line(), 0, 0
-    for number, path in enumerate(files, 1):
-        name = f"datasets/{path.parent.name}/{path.name}"
-        digest, size = sha256(path), path.stat().st_size
-        if name in there and there[name].sha256 == digest:
-            present += 1
-            continue
-        head = f"{number}/{len(files)} {name}"
-        remote = SharedFile(name, size, digest)
-        _persistently(name, partial(_send, path, remote, pod, line, head), line)
-        line.stay(f"{head}  {amount(size)}")
-        copied += 1
-    line.stay(f"Transferred {copied} files, {present} were there")
+    paths = dataset_files(directory)
+    print(f"{len(paths)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
+    sending = _Sending(paths, Line())
+    sending.persist(pod)
+    sending.line.stay(f"Transferred {sending.copied} files, {sending.present} were there")
 
 
-def _send(path: Path, remote: SharedFile, pod: str, line: Line, head: str) -> None:
-    name, size = remote.path, remote.size
-    promise = ("--size", str(size), "--sha256", remote.sha256)
-    words = kube.in_pod(pod, "share", "receive", name, *promise)
-    with (
-        path.open("rb") as source,
-        subprocess.Popen(  # noqa: S603 - kubectl of the operator
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-        ) as receiver,
-    ):
-        sink, answer, errors = receiver.stdin, receiver.stdout, receiver.stderr
-        if sink is None or answer is None or errors is None:
-            raise Failure("no pipe to kubectl")
-        first = answer.readline()
-        if first.strip().isdigit():
-            offset = int(first)
+class _Sending(_Exchange):
+    """A transfer to the share."""
+
+    def __init__(self, paths: list[Path], line: Line) -> None:
+        super().__init__(line)
+        self.present = 0
+        self._compared = False
+        self._paths: dict[SharedFile, Path] = {}
+        self._heads: dict[SharedFile, str] = {}
+        for number, path in enumerate(paths, 1):
+            head = f"{number}/{len(paths)} datasets/{path.parent.name}/{path.name}"
+            line.update(head)
+            file = SharedFile(head.partition(" ")[2], path.stat().st_size, sha256(path))
+            self._paths[file], self._heads[file] = path, head
+        self._rest = list(self._paths)
+
+    def attempt(self, pod: str) -> None:
+        with talking(pod, "share", "receive") as (sink, source):
+            answers = _Answers(source)
+            sink.writelines(list_lines(self._rest))
+            sink.flush()
+            missing = self._missing(answers)
+            with suppress(BrokenPipeError):  # what was stored before it broke counts
+                for file, offset in missing:
+                    for _ in self._feed(file, offset, sink):
+                        self._store(answers.so_far())
+            self._store(answers.all(len(self._rest)))
+
+    def _missing(self, answers: _Answers) -> list[tuple[SharedFile, int]]:
+        """What is not on the share, and the byte that it must start at."""
+        missing = []
+        for file, answer in zip(self._rest, answers.all(len(self._rest)), strict=True):
+            if answer != PRESENT:
+                if not answer.isdecimal() or int(answer) > file.size:
+                    raise Failure(f"{file.path}: the share's answer makes no sense: {answer!r}")
+                missing.append((file, int(answer)))
+        done = len(self._rest) - len(missing)
+        if self._compared:  # it was not there before: only the answer was lost
+            self.copied += done
+        else:
+            self._compared, self.present = True, done
+        self._rest = [file for file, _ in missing]
+        return missing
+
+    def _feed(self, file: SharedFile, offset: int, sink: IO[bytes]) -> Iterator[None]:
+        """Writes a file from a byte on, a piece at a time."""
+        path = self._paths[file]
+        with path.open("rb") as source:
             source.seek(offset)
-            try:
-                while offset < size and (chunk := source.read(min(_CHUNK, size - offset))):
-                    sink.write(chunk)
-                    offset += len(chunk)
-                    line.update(f"{head}  {amount(offset)} of {amount(size)}")
-                sink.close()
-            except BrokenPipeError:
-                pass  # how it ended says why
-        reason, code = kube.reason(errors.read()), receiver.wait()
-    if code == _REFUSED:
-        raise Failure(reason, _REFUSED)
-    if code or not first:
-        raise ConnectionError(reason)
+            while offset < file.size:
+                chunk = source.read(min(_CHUNK, file.size - offset))
+                if not chunk:
+                    raise Failure(f"{path}: became shorter while it was copied")
+                sink.write(chunk)
+                offset += len(chunk)
+                self.line.update(f"{self._heads[file]}  {amount(offset)} of {amount(file.size)}")
+                yield
+        sink.flush()
+
+    def _store(self, answers: Iterator[str]) -> None:
+        """Notes that the share has stored the next files."""
+        for answer in answers:
+            if not self._rest or answer != STORED:
+                raise Failure(f"{self.at}: the share's answer makes no sense: {answer!r}")
+            file = self._rest.pop(0)
+            self.copied += 1
+            self.line.stay(f"{self._heads[file]}  {amount(file.size)}")
+
+
+class _Answers:
+    """The lines of a receiver, read while it is written to."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, args=(source,), daemon=True).start()
+
+    def _read(self, source: IO[bytes]) -> None:
+        with suppress(ValueError):  # it is closed when nobody waits for answers any more
+            while (line := source.readline(_ANSWER)).endswith(b"\n"):
+                self._lines.put(line.decode(errors="replace").strip())
+            if len(line) == _ANSWER:
+                self._lines.put(line.decode(errors="replace"))
+        self._lines.put(None)
+
+    def all(self, count: int) -> Iterator[str]:
+        """The next ``count`` lines; raises EOFError when they don't come."""
+        for _ in range(count):
+            line = self._lines.get()
+            if line is None:
+                raise EOFError
+            yield line
+
+    def so_far(self) -> Iterator[str]:
+        """The lines that are here."""
+        while not self._lines.empty():
+            yield from self.all(1)
 
 
 # From the share
@@ -116,43 +197,129 @@ def _send(path: Path, remote: SharedFile, pod: str, line: Line, head: str) -> No
 
 def fetch_all(directory: Path, pod: str) -> None:
     """Copies ledger, reports, and the checkpoints that the ledger proves."""
-    there = listed(pod, "output")
-    if not there:
+    fetching = _Fetching(directory, Line())
+    fetching.persist(pod)
+    fetching.tell()
+
+
+class _Fetching(_Exchange):
+    """Results on their way to a directory."""
+
+    def __init__(self, directory: Path, line: Line) -> None:
+        super().__init__(line)
+        self.directory = directory
+        self.present = 0
+        self.wrong: list[str] = []
+        self._old: dict[str, list[Path]] = {}
+        self._taken: set[str] = set()
+
+    def attempt(self, pod: str) -> None:
+        with talking(pod, "share", "send") as (sink, source):
+            there = {file.path: file for file in _results(source)}
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._old = leftovers(self.directory)
+            # First, so that it names no checkpoint that was published after the list was made.
+            ledger = there.get(LEDGER)
+            if ledger and not _is_here(ledger, self._target(LEDGER)):
+                self._fetch([ledger], sink, source)
+            proven = _proven(self._target(LEDGER)) if ledger else {}
+            others = [name for name in there if name != LEDGER and not _is_checkpoint(name)]
+            wanted = self._wanted(list(dict.fromkeys([*others, *proven])), there, proven)
+            self._fetch(wanted, sink, source)
+            sink.write(END)
+
+    def _wanted(
+        self, names: list[str], there: dict[str, SharedFile], proven: dict[str, str]
+    ) -> list[SharedFile]:
+        """What must be fetched; notes what must not be, and what is here."""
+        reasons = {name: _refusal(name, there, proven, self._target(name)) for name in names}
+        self.wrong = [reason for reason in reasons.values() if reason]
+        allowed = [there[name] for name, reason in reasons.items() if not reason]
+        wanted = [file for file in allowed if not _is_here(file, self._target(file.path))]
+        missing = {file.path for file in wanted} | self._taken
+        self.present = sum(file.path not in missing for file in allowed)
+        return wanted
+
+    def _fetch(self, files: list[SharedFile], sink: IO[bytes], source: IO[bytes]) -> None:
+        """Asks for files, some ahead, and takes them in turn."""
+        ahead = deque(files)
+        asked: deque[tuple[SharedFile, int]] = deque()
+        while ahead or asked:
+            while ahead and len(asked) < _ASKED:
+                file = ahead.popleft()
+                offset = offset_of(self._target(file.path), file)
+                asked.append((file, offset))
+                sink.write(request_line(file.path, offset))
+            sink.flush()
+            self._take(*asked.popleft(), source)
+
+    def _take(self, file: SharedFile, offset: int, source: IO[bytes]) -> None:
+        """Takes a file from a byte on; it gets its name when it is whole and has its hash."""
+        self.at, target = file.path, self._target(file.path)
+        partial = partial_path(target, file)
+        with partial.open("ab") as sink:
+            sink.truncate(offset)
+            while offset < file.size:
+                chunk = source.read(min(_CHUNK, file.size - offset))
+                if not chunk:
+                    raise EOFError
+                sink.write(chunk)
+                offset += len(chunk)
+                self.line.update(f"{file.path}  {amount(offset)} of {amount(file.size)}")
+            sink.flush()
+            os.fsync(sink.fileno())
+        if sha256(partial) != file.sha256:
+            partial.unlink()
+            raise ConnectionError("what came has another hash, or the file was replaced meanwhile")
+        partial.replace(target)
+        for stale in self._old.get(target.name, ()):
+            stale.unlink(missing_ok=True)
+        sync(self.directory)
+        if file.path != LEDGER:
+            self._taken.add(file.path)
+            self.copied = len(self._taken)
+        self.line.stay(f"{file.path}  {amount(file.size)}")
+
+    def _target(self, name: str) -> Path:
+        return self.directory / PurePosixPath(name).name
+
+    def tell(self) -> None:
+        """Prints what has become of the results; raises Failure when some are wrong."""
+        there = f"{self.present} were there"
+        self.line.stay(f"Fetched {self.copied} files to {self.directory}, {there}")
+        for each in self.wrong:
+            self.line.stay(f"WRONG {each}")
+        if self.wrong:
+            raise Failure(f"{len(self.wrong)} results are missing or wrong")
+        if (self.directory / "report.html").is_file():
+            self.line.stay(f"Report: {self.directory / 'report.html'}")
+
+
+def _results(source: IO[bytes]) -> list[SharedFile]:
+    """What the share has.
+
+    Raises:
+        Failure: nothing, or the list makes no sense.
+        EOFError: the list broke off.
+    """
+    try:
+        files = read_list(source, OUTPUT)
+    except UsageError as error:
+        raise Failure(f"the share's list makes no sense: {error}") from error
+    except Interrupted as error:
+        raise EOFError from error
+    if not files:
         raise Failure("the share has no results yet: scripts/status.sh tells how far it is")
-    directory.mkdir(parents=True, exist_ok=True)
-    line = Line()
-    # First, so that it names no checkpoint that was published after the list was made.
-    proven = _fetch_ledger(there, directory, pod, line)
-    others = [name for name in there if name != LEDGER and not _is_checkpoint(name)]
-    wrong, copied = [], 0
-    for name in [*others, *proven]:
-        target = directory / PurePosixPath(name).name
-        if reason := _refusal(name, there, proven, target):
-            wrong.append(reason)
-        elif not target.is_file() or sha256(target) != there[name].sha256:
-            _fetch(there[name], target, pod, line)
-            copied += 1
-    present = len(others) + len(proven) - copied - len(wrong)
-    line.stay(f"Fetched {copied} files to {directory}, {present} were there, and the ledger")
-    for each in wrong:
-        line.stay(f"WRONG {each}")
-    if wrong:
-        raise Failure(f"{len(wrong)} results are missing or wrong")
-    if (directory / "report.html").is_file():
-        line.stay(f"Report: {directory / 'report.html'}")
+    return files
 
 
-def _fetch_ledger(
-    there: dict[str, SharedFile], directory: Path, pod: str, line: Line
-) -> dict[str, str]:
-    """Copies the ledger; returns the hash of each checkpoint that it proves, by path."""
-    if LEDGER not in there:
-        return {}
-    target = directory / "ledger.jsonl"
-    if not target.is_file() or sha256(target) != there[LEDGER].sha256:
-        _fetch(there[LEDGER], target, pod, line)
-    lines = [json.loads(each) for each in target.read_text("utf-8").splitlines()]
-    return {f"output/{each['checkpoint_file']}": each["checkpoint"] for each in lines}
+def _proven(ledger: Path) -> dict[str, str]:
+    """The hash of each checkpoint that a ledger proves, by path."""
+    try:
+        lines = [json.loads(each) for each in ledger.read_text("utf-8").splitlines()]
+        return {f"{OUTPUT}/{each['checkpoint_file']}": each["checkpoint"] for each in lines}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{ledger}: not a ledger; scripts/workload.sh queue rebuild") from error
 
 
 def _refusal(
@@ -170,47 +337,12 @@ def _refusal(
     return None
 
 
+def _is_here(file: SharedFile, target: Path) -> bool:
+    return target.is_file() and sha256(target) == file.sha256
+
+
 def _is_checkpoint(name: str) -> bool:
     return PurePosixPath(name).name.startswith("model_cpt_")
-
-
-def _fetch(remote: SharedFile, target: Path, pod: str, line: Line) -> None:
-    rest = target.with_name(f".{target.name}.{remote.sha256}.partial")
-    _persistently(remote.path, partial(_receive, remote, rest, pod, line), line)
-    rest.replace(target)
-    for stale in target.parent.glob(f".{target.name}.*.partial"):
-        stale.unlink(missing_ok=True)
-    sync(target.parent)
-    line.stay(f"{remote.path}  {amount(remote.size)}")
-
-
-def _receive(remote: SharedFile, rest: Path, pod: str, line: Line) -> None:
-    offset = rest.stat().st_size if rest.exists() else 0
-    if offset < remote.size or not rest.exists():
-        words = kube.in_pod(pod, "share", "send", remote.path, "--offset", str(offset))
-        with (
-            rest.open("ab") as sink,
-            subprocess.Popen(  # noqa: S603 - kubectl of the operator
-                words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-            ) as sender,
-        ):
-            source, errors = sender.stdout, sender.stderr
-            if source is None or errors is None:
-                raise Failure("no pipe from kubectl")
-            while chunk := source.read(_CHUNK):
-                sink.write(chunk)
-                offset += len(chunk)
-                line.update(f"{remote.path}  {amount(offset)} of {amount(remote.size)}")
-            sink.flush()
-            os.fsync(sink.fileno())
-            reason, code = kube.reason(errors.read()), sender.wait()
-        if code == _REFUSED:
-            raise Failure(reason, _REFUSED)
-        if offset < remote.size:
-            raise ConnectionError(reason)
-    if sha256(rest) != remote.sha256:
-        rest.unlink()
-        raise ConnectionError("what came has another hash, or the file was replaced meanwhile")
 
 
 def _main() -> None:

@@ -13,7 +13,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from apiserver import TOKEN
 from google_api import provider_config
@@ -21,7 +21,6 @@ from google_api import provider_config
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from apiserver import ControlPlane
     from google_api.server import FakeGoogle
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +50,25 @@ PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "policy", "scripts")
 """What of this repository a stack consists of, besides its own file and what a test may edit."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Reached(Protocol):
+    """How a cluster is reached.
+
+    Attributes:
+        address: host and port of its API server.
+        authority: certificate that the commands must trust.
+        kubeconfig_path: kubeconfig of whoever runs them.
+    """
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def authority(self) -> Path: ...
+
+    @property
+    def kubeconfig_path(self) -> Path: ...
 
 
 @dataclass
@@ -111,7 +129,7 @@ class StackUnderTest:
     directory: Path
     binaries: Path
     google: FakeGoogle
-    cluster: ControlPlane
+    cluster: Reached
     name: str = "dev"
     python: Sequence[str] = (sys.executable, "-u")
     faults: Path = field(init=False)

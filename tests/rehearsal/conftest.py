@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import existing
 import images
 import pytest
 import store
@@ -15,7 +16,7 @@ from learned import Datasets
 from logs import LOGS
 from namespace import PID_FILE
 from node import Node
-from rehearsed import Rehearsal
+from rehearsed import Rehearsal, changed_settings
 from stack import StackUnderTest
 from toolchain.build import GROUPS, ensure
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 FILESTORE, SHARE = "10.1.2.2", "NFSVol"
 """Address and share of the instance that the fake Filestore makes."""
 
-SIMULATED_DAYS = 160
+SIMULATED_DAYS = 64
+"""As many as two runs of the dev stack learn, and the blows of ``test_preemption`` after them."""
 
 FILES = (
     "test_namespace",
@@ -56,8 +58,8 @@ def state() -> Path:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Directory of the node's programs."""
-    return ensure(GROUPS["rehearsal"])
+    """Directory of the programs: the node's, and the Pulumi CLI."""
+    return ensure(GROUPS["existing" if existing.chosen() else "rehearsal"])
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +116,7 @@ def dev(
         }
     )
     dev = Rehearsal(node, stack, node.export(FILESTORE, SHARE))
-    tell("\n  ".join(["What is set on top of Pulumi.dev.yaml:", *dev.changed_settings()]))
+    tell("\n  ".join(["What is set on top of Pulumi.dev.yaml:", *changed_settings(stack)]))
     dev.bring_up(dev.first)
     return dev
 

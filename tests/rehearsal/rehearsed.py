@@ -63,6 +63,21 @@ class Run:
         self.seconds[what] = time.monotonic() - started
 
 
+def changed_settings(stack: StackUnderTest) -> list[str]:
+    """Where a stack's configuration differs from the repository's, a line each."""
+    name = f"Pulumi.{stack.name}.yaml"
+    before, now = (
+        yaml.safe_load((directory / name).read_text())["config"]
+        for directory in (ROOT, stack.project)
+    )
+    changed = {k: v for k, v in now.items() if str(v) != str(before.get(k))}
+    addresses = [key for key in changed if key.endswith("Endpoint")]
+    lines = [f"{key}: {changed[key]}" for key in sorted(changed.keys() - addresses)]
+    if addresses:
+        lines.append(f"{len(addresses)} addresses of Google's API: {stack.google.address}")
+    return lines
+
+
 @dataclass
 class Rehearsal:
     """A stack on the node.
@@ -83,20 +98,6 @@ class Rehearsal:
     def __post_init__(self) -> None:
         self.pods = self.node.pods(NAMESPACE)
         del self.stack.environment["ENGINE_AWAIT"]  # there is a node for things to become ready on
-
-    def changed_settings(self) -> list[str]:
-        """Where the stack's configuration differs from the repository's, a line each."""
-        name = f"Pulumi.{self.stack.name}.yaml"
-        before, now = (
-            yaml.safe_load((directory / name).read_text())["config"]
-            for directory in (ROOT, self.stack.project)
-        )
-        changed = {k: v for k, v in now.items() if str(v) != str(before.get(k))}
-        addresses = [key for key in changed if key.endswith("Endpoint")]
-        lines = [f"{key}: {changed[key]}" for key in sorted(changed.keys() - addresses)]
-        if addresses:
-            lines.append(f"{len(addresses)} addresses of Google's API: {self.stack.google.address}")
-        return lines
 
     def bring_up(self, told: Run, /, **settings: object) -> None:
         """``pulumi up`` with the settings."""

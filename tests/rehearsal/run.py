@@ -4,43 +4,122 @@ Usage: python tests/rehearsal/run.py [PYTEST ARGUMENT ...]
 
 Checks what the machine needs, builds tools and images that are not in the cache yet, and runs the
 tests in namespaces of their own. With KEEP=1 the cluster stays up after the tests until Ctrl-C.
+
+CLUSTER=kubeconfig or CLUSTER=kind runs the tests of the stack `local` on a cluster that is there
+already, as whoever you are. All that they make is removed again, after a Ctrl-C too. Variables:
+
+  IMAGE                the workload's image, which the nodes have or can pull (kubeconfig; required)
+  SHARE_STORAGE_CLASS  a class for ReadWriteMany volumes (kubeconfig; this or the next one)
+  SHARE_HOST_PATH      an empty directory of the only node that belongs to user 10001
+  REDIS_STORAGE_CLASS  of Redis's disk; the cluster's default class when unset
+  REDIS_IMAGE          of Redis, by digest; the stack's own when unset
+  KUBECONFIG           where the cluster is; as kubectl takes it
+  KUBE_CONTEXT         its context there; the current one when unset
+  KIND_CLUSTER         name of kind's cluster (kind)
+
+With kind, the image is built and loaded and a directory is made on the node, and removed again.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "engine"))
+sys.path[:0] = [str(HERE.parent / "engine"), str(ROOT)]
 
-import images  # noqa: E402 - the engine tests' directory had to be on the path
+import existing  # noqa: E402 - the engine tests' directory had to be on the path
+import images  # noqa: E402
 import namespace  # noqa: E402
 import needs  # noqa: E402
 import store  # noqa: E402
 from logs import LOGS  # noqa: E402
-from toolchain.build import GROUPS, MissingTool, ensure  # noqa: E402
+from toolchain.build import GROUPS, KUBECTL, MissingTool, ensure  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
 
 
 def main(arguments: list[str]) -> int:
     """Runs the tests; returns pytest's exit code, 1 when they could not start."""
-    os.environ["PATH"] = needs.search_path()
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)  # noqa: T201 - what was asked for
+        return 0
+    modules = [str(HERE.parent / "engine"), str(HERE.parent / "engine/plugins"), str(ROOT)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(modules)
     try:
-        needs.check(namespace.SCRATCH)
-        tools = ensure(GROUPS["rehearsal"])
-        store.ensure(images.ensure(tools / "pause"))
+        if kind := os.environ.get("CLUSTER"):
+            return _on_existing(kind, arguments)
+        return _on_own_node(arguments)
     except (needs.Unable, MissingTool, images.BuildError) as error:
         sys.stderr.write(f"rehearsal: {error}\n")
         return 1
+
+
+def _on_own_node(arguments: list[str]) -> int:
+    os.environ["PATH"] = needs.search_path()
+    needs.check(namespace.SCRATCH)
+    tools = ensure(GROUPS["rehearsal"])
+    store.ensure(images.ensure(tools / "pause"))
     shutil.rmtree(LOGS, ignore_errors=True)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "engine"), str(ROOT)])
     tests = [] if any(Path(a.split("::")[0]).exists() for a in arguments) else [str(HERE)]
-    return namespace.run(
-        [sys.executable, "-B", "-m", "pytest", "--numprocesses=0", *arguments, *tests]
-    )
+    return namespace.run(_pytest(*arguments, *tests))
+
+
+def _on_existing(kind: str, arguments: list[str]) -> int:
+    os.environ["PATH"] += os.pathsep + str(ensure(KUBECTL))
+    scratch = Path(tempfile.mkdtemp(prefix=namespace.PREFIX))
+    try:
+        with _asked_once() as asked, existing.prepared(kind, scratch):
+            ensure(GROUPS["existing"])
+            command = _pytest(*arguments, str(HERE / "test_local_stack.py"))
+            with subprocess.Popen(command, start_new_session=True) as tests:
+                asked.to = tests
+                return tests.wait()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    finally:
+        shutil.rmtree(scratch)
+
+
+def _pytest(*arguments: str) -> list[str]:
+    return [sys.executable, "-B", "-m", "pytest", "--numprocesses=0", *arguments]
+
+
+class _Asked:
+    """Passes what asks for an end on to the tests, and ends what comes before them."""
+
+    def __init__(self) -> None:
+        self.to: subprocess.Popen[bytes] | None = None
+        self._before = False
+
+    def pass_on(self, _number: int, _frame: FrameType | None) -> None:
+        again, self._before = self._before, True
+        if self.to is not None:
+            self.to.send_signal(signal.SIGINT)
+        elif not again:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _asked_once() -> Iterator[_Asked]:
+    asked = _Asked()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, asked.pass_on) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from learned import checkpoints, hashes, ledger
-from rehearsed import REDIS, SMALL_WORKERS, WORKER_USER, WORKERS, Run
+from rehearsed import REDIS, WORKER_USER, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from learned import Datasets
     from rehearsed import Rehearsal
 
-PORTION = 14
+PORTION = 5
 """How many days are learned between two blows at most: no more of them are on the share by then.
 
 All are queued from the start, and a worker that comes to one that is not there waits for it, as for
 any file that NFS shows late. So every blow strikes while there is work, however fast the machine.
 """
+
+WORKER_MEMORY = "768Mi"
 
 SPOT_GRACE = 15
 """Seconds between the notice and the end of a Spot machine, in practice."""
@@ -72,16 +74,19 @@ class Plan:
     Attributes:
         blows: in order.
         lost: how many workers that costs.
+        worker_cpu: so little that all of them fit on the node.
     """
 
     parallelism: int
+    worker_cpu: str
     blows: tuple[Callable[[Rehearsal], None], ...]
     lost: int
 
 
 PLANS = (
     Plan(
-        3,
+        5,
+        "250m",
         (
             evict_a_worker,
             delete_a_worker,
@@ -93,10 +98,11 @@ PLANS = (
         ),
         lost=4,
     ),
-    Plan(2, (lose_the_node, kill_a_worker), lost=3),
+    Plan(2, "750m", (lose_the_node, kill_a_worker), lost=3),
 )
 """Two runs, since Kubernetes waits 10 seconds before it replaces the first pod that a Job has lost,
-preempted or not, and twice as long for each one more, until a pod of the Job has succeeded."""
+preempted or not, and twice as long for each one more, until a pod of the Job has succeeded. The
+first has so many that no blow waits for that; the second shows that the Job goes on after it."""
 
 
 @dataclass
@@ -133,7 +139,8 @@ def _carry_out(
     dev.stack.script("queue-jobs.sh").ok()
     hidden = _hide([dev.share / "datasets/training" / n for n in datasets.names()[before:end]])
     name = f"storm-{plan.parallelism}"
-    dev.bring_up(run, run=name, parallelism=plan.parallelism, **SMALL_WORKERS)
+    workers = {"parallelism": plan.parallelism, "worker_cpu": plan.worker_cpu}
+    dev.bring_up(run, run=name, worker_memory=WORKER_MEMORY, **workers)
     with run.timed("from there to the end of the Job"):
         for number, blow in enumerate(plan.blows):
             _show(hidden[: PORTION * (number + 1)])

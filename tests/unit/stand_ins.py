@@ -36,7 +36,7 @@ OUTPUTS = {
 }
 
 KUBECTL = f"""#!{sys.executable} -IS
-import contextlib, json, os, signal, subprocess, sys
+import contextlib, json, os, signal, subprocess, sys, threading
 from pathlib import Path
 
 here = Path(__file__).parent
@@ -103,8 +103,7 @@ command = rest[rest.index("--") + 1 :]
 assert command[:3] == ["python", "-m", "workload"], command
 process = [{sys.executable!r}, *command[1:]]
 environment = {{**os.environ, **state["environment"]}}
-breaks = state["breaks"]
-if not breaks or not any(part in " ".join(command) for part in ("training/", "model_cpt")):
+if command[3:] not in (["share", "receive"], ["share", "send"]):
     child = subprocess.Popen(process, env=environment)
     (here / "running").mkdir(exist_ok=True)
     running = here / "running" / (pod + "." + str(child.pid))
@@ -112,24 +111,54 @@ if not breaks or not any(part in " ".join(command) for part in ("training/", "mo
     code = child.wait()
     running.unlink()
     finish(code, f"command terminated with exit code {{code}}" if code else "")
-limit = breaks.pop(0)
+
+breaks = state["breaks"]
+limit = breaks.pop(0) if breaks else None
 (here / "state.json").write_text(json.dumps(state))
-pipe = subprocess.PIPE
-if command[4] == "receive":
-    child = subprocess.Popen(process, env=environment, stdin=pipe, stderr=subprocess.DEVNULL)
-    sent = 0
-    while sent < limit and (chunk := sys.stdin.buffer.raw.read(min(65536, limit - sent))):
-        child.stdin.write(chunk)
-        sent += len(chunk)
-    child.stdin.close()
-    child.wait()
-else:
-    child = subprocess.Popen(process, env=environment, stdout=pipe, stderr=subprocess.DEVNULL)
-    sys.stdout.buffer.write(child.stdout.read(limit))
-    sys.stdout.buffer.flush()
+child = subprocess.Popen(
+    process, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+    stderr=None if limit is None else subprocess.DEVNULL,
+)
+asked, answered = (sys.stdin.buffer.raw, child.stdin), (child.stdout, sys.stdout.buffer.raw)
+
+def relay(source, sink, limit=sys.maxsize):  # passes so many bytes on, as they come
+    passed = 0
+    while passed < limit and (chunk := source.read(min(65536, limit - passed))):
+        passed += len(chunk)
+        with contextlib.suppress(BrokenPipeError):
+            while chunk:
+                chunk = chunk[sink.write(chunk) :]
+    if source is (child.stdout if command[4] == "send" else sys.stdin.buffer.raw):
+        (here / "passed").open("a").write(f"{{passed}}\\n")
+    if sink is child.stdin:
+        with contextlib.suppress(BrokenPipeError):
+            sink.close()
+
+def relayed(*arguments):
+    thread = threading.Thread(target=relay, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+message = "error: lost connection to pod"
+if limit is None:
+    relayed(*asked)
+    answers = relayed(*answered)
+    code = child.wait()
+    answers.join()
+    message = f"command terminated with exit code {{code}}" if code else ""
+elif limit < 0 or command[4] == "send":  # of what is answered; else of what is asked
+    relayed(*asked)
+    relay(*answered, abs(limit))
     child.kill()
+    code = 1
+else:
+    answers = relayed(*answered)
+    relay(*asked, limit)
     child.wait()
-finish(1, "error: lost connection to pod")
+    answers.join()
+    code = 1
+print(message, end="\\n" if message else "", file=sys.stderr, flush=True)
+os._exit(code)  # what is asked may still be waited for
 """
 """Keeps pods as files, runs what they are told on this machine, breaks connections as told."""
 
@@ -165,6 +194,7 @@ class Cluster:
     events: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
+    """Bytes after which a transfer breaks; negative: of the pod's answers to a sender."""
 
     def __post_init__(self) -> None:
         (self.path / "pods").mkdir(parents=True)
@@ -232,6 +262,11 @@ class Cluster:
         """The pods that were created so far."""
         path = self.path / "made"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def passed(self) -> list[int]:
+        """Bytes that each transfer has moved so far: lists and files, without the answers."""
+        path = self.path / "passed"
+        return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def calls(self, tool: str = "calls") -> list[Any]:
         """What kubectl (with its configuration's text, mode and path) or pulumi was asked."""

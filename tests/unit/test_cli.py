@@ -137,7 +137,7 @@ def test_without_a_command_it_shows_help(line: str, command: Command) -> None:
         ("report --share nowhere", "nowhere/output/ledger.jsonl: no ledger"),
         ("queue push", "--all"),
         ("queue push --all x.pkl", "--all"),
-        ("share receive x --size 1 --sha256 short", "--sha256 short"),
+        ("share receive x", "x"),
         ("queue skip", "path"),
         ("queue status --share nowhere", "nowhere: no run has used this share"),
         ("queue rebuild --share nowhere", "nowhere: no run has used this share"),

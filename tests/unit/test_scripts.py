@@ -206,7 +206,7 @@ def test_datasets_arrive_and_a_second_run_copies_nothing(cluster: Cluster, data:
     assert shared(cluster) == expected
     again = cluster.run("transfer-datasets", data)
     assert "Transferred 0 files, 4 were there" in again.stdout
-    assert not [c for c in cluster.calls()[-6:] if "receive" in c[0]]
+    assert cluster.passed()[-1] < 1000, "only the list goes to the share"
 
 
 def test_a_broken_connection_is_resumed_within_the_file(cluster: Cluster, data: Path) -> None:
@@ -214,8 +214,8 @@ def test_a_broken_connection_is_resumed_within_the_file(cluster: Cluster, data: 
     done = cluster.run("transfer-datasets", data)
     assert done.returncode == 0, done.stderr
     assert shared(cluster)[DAYS[0]] == (data / "training/2018-04-01.pkl").read_bytes()
-    received = [c[0] for c in cluster.calls() if "receive" in c[0]]
-    assert len(received) == 4 + 3
+    assert len(cluster.passed()) == 4
+    assert sum(cluster.passed()) < 3 * len(BIG) + 4 * 1000, "no byte of a file goes twice"
 
 
 def test_a_transfer_that_gave_up_goes_on_where_it_was(cluster: Cluster, data: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_transfer_that_gave_up_goes_on_where_it_was(cluster: Cluster, data: Pa
     assert done.returncode == 1
     assert_one_line(done, "lost connection to pod; run this again, it goes on from there")
     [partial] = [name for name in shared(cluster) if name.endswith(".partial")]
-    assert len(shared(cluster)[partial]) == 2_000_000
+    assert 2_000_000 - 5 * 1000 < len(shared(cluster)[partial]) < 2_000_000
     assert DAYS[0] not in shared(cluster)
     cluster.breaks = []
     assert cluster.run("transfer-datasets", data).returncode == 0
@@ -399,8 +399,9 @@ def test_a_fetch_that_breaks_is_resumed(cluster: Cluster, results: dict[str, byt
     done = cluster.run("fetch-results")
     assert done.returncode == 0, done.stderr
     assert fetched(cluster) == results
-    offsets = [c[0][-1] for c in cluster.calls() if "send" in c[0]]
-    assert {"0", "1000000", "2000000"} <= set(offsets)
+    assert len(cluster.passed()) == 4
+    size = sum(map(len, results.values()))
+    assert sum(cluster.passed()) < size + 4 * 1000, "no byte of a file goes twice"
 
 
 def test_a_checkpoint_that_is_not_the_ledgers_is_refused(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,14 @@ class ApiServer:
         user = _named(config, "users", chosen["user"])["user"]
         self.url = str(cluster["server"]).rstrip("/")
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {_token(user)}"
+        self._files = tempfile.TemporaryDirectory()
+        certificate = self._file(user, "client-certificate")
+        if certificate:
+            self._session.cert = (certificate, self._file(user, "client-key"))
+        else:
+            self._session.headers["Authorization"] = f"Bearer {_token(user)}"
         # Without an authority in the kubeconfig the process's own certificates decide.
-        authority = cluster.get("certificate-authority") or os.environ.get("SSL_CERT_FILE")
+        authority = self._file(cluster, "certificate-authority") or os.environ.get("SSL_CERT_FILE")
         self._session.verify = (
             False if cluster.get("insecure-skip-tls-verify") else authority or True
         )
@@ -46,18 +53,32 @@ class ApiServer:
         """One request; returns status and the object or Status it answered."""
         kind = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
-            answer = self._session.request(
-                method,
-                f"{self.url}{path}",
-                params=query,
-                data=None if body is None else json.dumps(body),
-                headers={"Content-Type": kind},
-                timeout=SECONDS,
-            )
+            answer = self.request(method, path, body, kind, **query)
         except requests.RequestException as error:
             raise ProviderError(f"the cluster at {self.url} does not answer: {error}") from None
         content: dict[str, Any] = answer.json() if answer.content else {}
         return answer.status_code, content
+
+    def request(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json", **query: str
+    ) -> requests.Response:
+        """One request; the body is sent as JSON of media type ``kind``."""
+        return self._session.request(
+            method,
+            f"{self.url}{path}",
+            params=query,
+            data=None if body is None else json.dumps(body),
+            headers={"Content-Type": kind},
+            timeout=SECONDS,
+        )
+
+    def _file(self, owner: dict[str, Any], key: str) -> str:
+        """Path of what a kubeconfig names or holds; empty when it does neither."""
+        if data := owner.get(f"{key}-data"):
+            path = Path(self._files.name) / key
+            path.write_bytes(base64.b64decode(data))
+            return str(path)
+        return str(owner.get(key) or "")
 
 
 def read_kubeconfig(given: str | None) -> str:

@@ -2,7 +2,7 @@
 
 A tool that is on PATH already is used as it is, unless only this version or this program will do.
 ``python build.py [GROUP | TOOL ...]`` prints the directory that holds them. Groups are ``engine``,
-which is also what no argument means, ``rehearsal`` and ``lint``.
+which is also what no argument means, ``rehearsal``, ``existing`` and ``lint``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,15 @@ NODE_TOOLS = (
 
 LINTERS = (Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", 0.5),)
 
-GROUPS = {"engine": TOOLS, "rehearsal": TOOLS + NODE_TOOLS, "lint": LINTERS}
+KUBECTL = (_kubernetes("kubectl", 0.5),)
+"""Of the rehearsal on a cluster that is there: any will do."""
+
+GROUPS = {
+    "engine": TOOLS,
+    "rehearsal": TOOLS + NODE_TOOLS,
+    "existing": (TOOLS[0], *KUBECTL),
+    "lint": LINTERS,
+}
 
 
 def cache() -> Path:
