@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from apiserver import ControlPlane
+from forks import fork_server, forked
 from google_api.server import FakeGoogle
-from stack import PLUGINS, StackUnderTest
+from stack import StackUnderTest
 from toolchain.build import ensure
 
 if TYPE_CHECKING:
@@ -34,26 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     ended = ExitStack()
     config.add_cleanup(ended.close)
-    # A socket's path must be short.
-    directory = ended.enter_context(tempfile.TemporaryDirectory(prefix="fork-"))
-    os.environ[FORK_SERVER] = f"{directory}/socket"
-    server = ended.enter_context(
-        subprocess.Popen(
-            [sys.executable, "-u", str(PLUGINS / "fork_server.py"), os.environ[FORK_SERVER]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-    )
-    assert server.stdin is not None
-    ended.callback(server.stdin.close)
-    assert server.stdout is not None
-    assert server.stdout.readline(), "the fork server ended at once"
+    os.environ[FORK_SERVER] = ended.enter_context(fork_server())
 
 
 @pytest.fixture(scope="session")
 def python() -> Sequence[str]:
     """Command that starts Python programs as forks of one that has imported their packages."""
-    return sys.executable, "-I", "-S", str(PLUGINS / "fork_client.py"), os.environ[FORK_SERVER]
+    return forked(os.environ[FORK_SERVER])
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import existing
 import images
 import pytest
 import store
+from forks import fork_server, forked
 from google_api.server import FakeGoogle
 from learned import Datasets
 from logs import LOGS
@@ -21,7 +22,7 @@ from stack import StackUnderTest
 from toolchain.build import GROUPS, ensure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 FILESTORE, SHARE = "10.1.2.2", "NFSVol"
@@ -100,15 +101,24 @@ def google(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fak
 
 
 @pytest.fixture(scope="session")
+def python() -> Iterator[Sequence[str]]:
+    """Command that starts Python programs as forks of one that has imported their packages."""
+    with fork_server() as address:
+        yield forked(address)
+
+
+@pytest.fixture(scope="session")
 def dev(
     node: Node,
     google: FakeGoogle,
     tools: Path,
+    python: Sequence[str],
     tmp_path_factory: pytest.TempPathFactory,
     tell: Callable[[str], None],
 ) -> Rehearsal:
     """The dev stack as the repository has it, but for project and images, after ``pulumi up``."""
-    stack = StackUnderTest(tmp_path_factory.mktemp("dev"), tools, google, node.api)
+    directory = tmp_path_factory.mktemp("dev")
+    stack = StackUnderTest(directory, tools, google, node.api, "dev", python)
     stack.configure(
         {
             "image": node.images.workload.reference,

@@ -17,7 +17,7 @@ from stack import StackUnderTest
 from waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from learned import Datasets
     from node import Node
@@ -77,6 +77,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 def stack(
     cluster: Cluster,
     tools: Path,
+    python: Sequence[str],
     tmp_path_factory: pytest.TempPathFactory,
     tell: Callable[[str], None],
 ) -> Iterator[StackUnderTest]:
@@ -84,7 +85,7 @@ def stack(
     path = Path(cluster.kubeconfig)
     with FakeGoogle(tmp_path_factory.mktemp("no-google"), "127.0.0.1") as google:
         directory = tmp_path_factory.mktemp("local")
-        stack = StackUnderTest(directory, tools, google, Reach(path, path), "local")
+        stack = StackUnderTest(directory, tools, google, Reach(path, path), "local", python)
         _run_as_the_user(stack)
         workers = {
             "parallelism": WORKERS_SIDE_BY_SIDE,
