@@ -5,11 +5,10 @@ This one is of the trainer `fraud`; `workload.report.plain` writes that of any o
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 from workload.report.text import closing_line, text_entry, text_report
+from workload.share import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,18 +45,6 @@ def write_report(
     from workload.report.page import page  # noqa: PLC0415 - loads matplotlib
 
     text, html = output / "report.txt", output / "report.html"
-    _replace(text, text_report(ledger, dead, generated=generated))
-    _replace(html, page(ledger, dead, generated=generated))
+    write_atomic(text, text_report(ledger, dead, generated=generated).encode())
+    write_atomic(html, page(ledger, dead, generated=generated).encode())
     return text, html
-
-
-def _replace(path: Path, content: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from html import escape
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
 from workload.metrics import CARDS, THRESHOLD
 from workload.report.drift import drift
 from workload.report.figures import figures
 from workload.report.markup import NONE, no_claim, percent, plural, three
-from workload.report.parts import dead_letters, left_out, lineage, tile
+from workload.report.parts import (
+    NEW_REPORT,
+    checksum,
+    document,
+    filled,
+    left_out,
+    span,
+    tile,
+    verify,
+)
 from workload.report.summary import (
     label_lag,
     pool_next_day,
@@ -40,23 +46,26 @@ def page(
     pooled = pool_next_day(folds)
     recent = trailing(folds)
     changes = drift(folds)
-    here = files("workload.report")
-    return Template((here / "page.html").read_text(encoding="utf-8")).substitute(
-        style=(here / "style.css").read_text(encoding="utf-8").strip(),
-        headline=_headline(folds, pooled),
-        lead=_lead(folds),
-        warning=left_out(dead) + _stale(changes),
-        tiles=_tiles(pooled),
+    sections = filled(
+        "page.html",
         accuracy_note=_accuracy_note(pooled),
         label_lag=label_lag(folds) or "some days",
         tests=tests_table(folds, pooled, recent),
         plots="\n".join(figures(folds, pooled, recent, changes)),
         scenarios=scenarios_table(pooled, {fold.label for fold in folds}),
-        lineage=lineage(folds),
-        dead=dead_letters(dead),
+    )
+    return document(
+        sections,
+        folds,
+        dead,
+        generated=generated,
+        kicker="",
+        headline=_headline(folds, pooled),
+        lead=_lead(folds),
+        warning=left_out(dead) + _stale(changes),
+        tiles=_tiles(pooled),
         table=datasets_table(folds),
         verify=_verify(folds),
-        generated=f"{generated:%Y-%m-%d %H:%M:%S}",
     )
 
 
@@ -79,11 +88,9 @@ def _lead(folds: Sequence[Fold]) -> str:
         return "The report fills as datasets are committed."
     rows = sum(fold.rows for fold in folds)
     frauds = sum(fold.frauds for fold in folds)
-    dates = [fold.date for fold in folds if fold.date]
-    span = f", {min(dates)} to {max(dates)}" if len(dates) > 1 else ""
     share = f" ({percent(frauds / rows)})" if rows else ""
     return (
-        f"{plural(len(folds), 'dataset')} learned in order{span}: "
+        f"{plural(len(folds), 'dataset')} learned in order{span(folds)}: "
         f"{plural(rows, 'transaction')}, {plural(frauds, 'fraud')}{share}."
     )
 
@@ -154,22 +161,19 @@ def _verify(folds: Sequence[Fold]) -> str:
         return '<div class="none"><p>Nothing to check yet.</p></div>'
     newest = folds[-1]
     checkpoint = shlex.quote(f"output/{newest.checkpoint_file}")
-    expected = f"{newest.checkpoint}  output/{newest.checkpoint_file}"
     commands = [
-        "# in the share's directory; prints OK if the newest checkpoint is the ledger's",
-        f"echo {shlex.quote(expected)} | sha256sum -c",
+        *checksum(newest),
         "# judge the learner with labels that come late (from 39 days on)",
         "workload evaluate --datasets . --protocol prequential",
-        "# write this report again from the ledger",
-        "workload report --share .",
+        *NEW_REPORT,
         "# fraud probability of each transaction of a day",
         (
             f"workload score --checkpoint {checkpoint} --dataset {shlex.quote(newest.dataset)} "
             "--out scores.csv"
         ),
     ]
-    return (
-        "<p>The model depends only on the datasets and their order, not on the number of workers "
-        "or crashes: a second run of the same image over the same files gives the same hash.</p>"
-        f"<pre>{escape(chr(10).join(commands))}</pre>"
+    return verify(
+        "The model depends only on the datasets and their order, not on the number of workers or "
+        "crashes",
+        commands,
     )

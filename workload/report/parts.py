@@ -1,9 +1,12 @@
-"""What the page of every trainer has: dead letters, lineage, tiles."""
+"""What the page of every trainer has: its frame, dead letters, lineage, tiles."""
 
 from __future__ import annotations
 
+import shlex
 from html import escape
+from importlib.resources import files
 from itertools import pairwise
+from string import Template
 from typing import TYPE_CHECKING
 
 from workload.report.markup import plural, text
@@ -11,8 +14,70 @@ from workload.report.summary import base_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from workload.report.summary import Fold
+
+
+NEW_REPORT = ("# write this report again from the ledger", "workload report --share .")
+"""Among the commands of `verify`."""
+
+
+def document(
+    sections: str,
+    folds: Sequence[Fold],
+    dead: Sequence[Mapping[str, object]],
+    *,
+    generated: datetime,
+    **parts: str,
+) -> str:
+    """Fill the frame of every page.
+
+    Args:
+        sections: HTML of the trainer's own sections, as from `filled`.
+        folds: the ledger.
+        dead: dead letters.
+        generated: time stated on the page.
+        parts: HTML of `kicker`, `headline`, `lead`, `warning`, `tiles`, `table`, `verify`.
+    """
+    return filled(
+        "frame.html",
+        style=(files("workload.report") / "style.css").read_text(encoding="utf-8").strip(),
+        sections=sections.rstrip("\n"),
+        dead=dead_letters(dead),
+        lineage=lineage(folds),
+        generated=f"{generated:%Y-%m-%d %H:%M:%S}",
+        **parts,
+    )
+
+
+def filled(template: str, **parts: str) -> str:
+    """Fill one of the templates beside this module."""
+    content = (files("workload.report") / template).read_text(encoding="utf-8")
+    return Template(content).substitute(parts)
+
+
+def span(folds: Sequence[Fold]) -> str:
+    """Say from when to when the datasets are, to follow "in order"; empty with fewer than two."""
+    dates = [fold.date for fold in folds if fold.date]
+    return f", {min(dates)} to {max(dates)}" if len(dates) > 1 else ""
+
+
+def checksum(fold: Fold) -> tuple[str, str]:
+    """Give the command, after a comment, that compares a checkpoint with the ledger."""
+    expected = f"{fold.checkpoint}  output/{fold.checkpoint_file}"
+    return (
+        "# in the share's directory; prints OK if the newest checkpoint is the ledger's",
+        f"echo {shlex.quote(expected)} | sha256sum -c",
+    )
+
+
+def verify(promise: str, commands: Sequence[str]) -> str:
+    """Say what a second run must give, and how to check it."""
+    return (
+        f"<p>{promise}: a second run of the same image over the same files gives the same hash.</p>"
+        "<pre>" + escape("\n".join(commands)) + "</pre>"
+    )
 
 
 def left_out(dead: Sequence[Mapping[str, object]]) -> str:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
 from workload.report.figures import figure, speed, trouble
-from workload.report.markup import plural, text
-from workload.report.parts import dead_letters, left_out, lineage, tile
+from workload.report.markup import NONE, plural, text
+from workload.report.parts import (
+    NEW_REPORT,
+    checksum,
+    document,
+    filled,
+    left_out,
+    span,
+    tile,
+    verify,
+)
 from workload.report.plots import line_plot
 from workload.report.summary import Fold, base_name, printable, read_fold
-from workload.report.tables import TALL
+from workload.report.tables import long_table, row
 from workload.report.text import NO_EARLIER_CHECKPOINT, NOT_MEASURED, RULE, dead_lines
 from workload.share import write_atomic
 
@@ -122,7 +128,7 @@ def _words(name: str) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:,.5g}" if value % 1 else f"{value:,.0f}"
+    return NONE if value is None else f"{value:,.5g}" if value % 1 else f"{value:,.0f}"
 
 
 # report.txt ---------------------------------------------------------------------------------------
@@ -136,7 +142,7 @@ def _text_report(
     lines += [
         RULE,
         f"Summary generated on: {generated:%Y-%m-%d %H:%M:%S}",
-        f"Trainer: {steps[-1].trainer if steps else 'n/a'}",
+        f"Trainer: {steps[-1].trainer if steps else NONE}",
         f"Datasets learned: {len(steps)}",
         f"Rows: {sum(step.fold.rows for step in steps)}",
         f"Next-day tests: {len(tested)}",
@@ -178,21 +184,21 @@ def _section(title: str, numbers: Numbers | None, absent: str) -> list[str]:
 
 
 def _page(steps: Sequence[Step], dead: Sequence[Mapping[str, object]], generated: datetime) -> str:
-    here = files("workload.report")
     folds = [step.fold for step in steps]
-    return Template((here / "plain.html").read_text(encoding="utf-8")).substitute(
-        style=(here / "style.css").read_text(encoding="utf-8").strip(),
-        trainer=text(steps[-1].trainer if steps else "no trainer yet"),
+    plots = "\n".join([*_plots(steps), speed(folds), trouble(folds)])
+    trainer = text(steps[-1].trainer if steps else "no trainer yet")
+    return document(
+        filled("plain.html", plots=plots),
+        folds,
+        dead,
+        generated=generated,
+        kicker=f" &middot; {trainer}",
         headline=_headline(steps),
         lead=_lead(folds),
         warning=left_out(dead),
-        tiles="\n".join(_tiles(steps)) or tile("Next-day test", "n/a", "needs a second dataset"),
-        plots="\n".join([*_plots(steps), speed(folds), trouble(folds)]),
-        dead=dead_letters(dead),
+        tiles="\n".join(_tiles(steps)) or tile("Next-day test", NONE, "needs a second dataset"),
         table=_table(steps),
-        lineage=lineage(folds),
         verify=_verify(folds),
-        generated=f"{generated:%Y-%m-%d %H:%M:%S}",
     )
 
 
@@ -210,9 +216,7 @@ def _headline(steps: Sequence[Step]) -> str:
 def _lead(folds: Sequence[Fold]) -> str:
     if not folds:
         return "The report fills as datasets are committed."
-    dates = [fold.date for fold in folds if fold.date]
-    span = f", {min(dates)} to {max(dates)}" if len(dates) > 1 else ""
-    return f"Learned in order{span}: {plural(sum(fold.rows for fold in folds), 'row')}."
+    return f"Learned in order{span(folds)}: {plural(sum(fold.rows for fold in folds), 'row')}."
 
 
 def _tiles(steps: Sequence[Step]) -> list[str]:
@@ -245,48 +249,27 @@ def _table(steps: Sequence[Step]) -> str:
     if not steps:
         return '<div class="none"><p>None yet.</p></div>'
     names = _names(steps)
-    head = "".join(
-        f"<th>{title}</th>"
-        for title in (
-            *("dataset", "rows"),
-            *(text(_words(name)) for name in names),
-            *("failed / crashed", "checkpoint"),
-        )
-    )
-    rows = "".join(
-        f"<tr><th>{escape(base_name(step.fold.dataset))}</th>"
-        + "".join(
-            f"<td>{cell}</td>"
-            for cell in (
+    titles = ("dataset", "rows", *(text(_words(name)) for name in names))
+    rows = [
+        row(
+            escape(base_name(step.fold.dataset)),
+            [
                 f"{step.fold.rows:,}",
                 *(_value((step.next_day or {}).get(name)) for name in names),
                 f"{step.fold.attempts} / {step.fold.crashes}",
                 f"<code>{escape(step.fold.checkpoint[:12])}</code>",
-            )
+            ],
         )
-        + "</tr>\n"
         for step in steps
-    )
-    kind = "scroll tall" if len(steps) > TALL else "scroll"
-    return (
-        f'<div class="{kind}" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}'
-        "</tbody></table></div>"
-    )
+    ]
+    return long_table((*titles, "failed / crashed", "checkpoint"), rows)
 
 
 def _verify(folds: Sequence[Fold]) -> str:
     if not folds:
         return '<div class="none"><p>Nothing to check yet.</p></div>'
-    newest = folds[-1]
-    expected = f"{newest.checkpoint}  output/{newest.checkpoint_file}"
-    commands = [
-        "# in the share's directory; prints OK if the newest checkpoint is the ledger's",
-        f"echo {shlex.quote(expected)} | sha256sum -c",
-        "# write this report again from the ledger",
-        "workload report --share .",
-    ]
-    return (
-        "<p>If the trainer keeps its promises, the model depends only on the datasets and their "
-        "order, not on the number of workers or crashes: a second run of the same image over the "
-        f"same files gives the same hash.</p><pre>{escape(chr(10).join(commands))}</pre>"
+    return verify(
+        "If the trainer keeps its promises, the model depends only on the datasets and their "
+        "order, not on the number of workers or crashes",
+        [*checksum(folds[-1]), *NEW_REPORT],
     )

@@ -62,7 +62,7 @@ def scenarios_table(pooled: Pooled, labels: set[str]) -> str:
         return '<div class="none"><p>No frauds recorded by kind.</p></div>'
     names = SCENARIOS if labels == {SCENARIO_LABEL} else {}
     rows = [
-        _row(
+        row(
             f"{names.get(kind, 'label')} ({escape(kind)})",
             [
                 f"{frauds:,}",
@@ -96,7 +96,7 @@ def datasets_table(folds: Sequence[Fold]) -> str:
     for fold in folds:
         scores = _score_cells(fold.next_day) if fold.next_day is not None else [NONE] * 6
         rows.append(
-            _row(
+            row(
                 escape(base_name(fold.dataset)),
                 [
                     f"{fold.rows:,}",
@@ -107,20 +107,20 @@ def datasets_table(folds: Sequence[Fold]) -> str:
                 ],
             )
         )
-    kind = "scroll tall" if len(folds) > TALL else "scroll"
+    titles = (
+        *("dataset", "rows", "frauds", "average precision", "ROC AUC", "card precision", "recall"),
+        *("accuracy", "always genuine", "failed / crashed", "checkpoint"),
+    )
     return (
-        f'<div class="{kind}" tabindex="0"><table><thead><tr><th>dataset</th><th>rows</th>'
-        "<th>frauds</th><th>average precision</th><th>ROC AUC</th><th>card precision</th>"
-        "<th>recall</th><th>accuracy</th><th>always genuine</th><th>failed / crashed</th>"
-        f"<th>checkpoint</th></tr></thead><tbody>\n{''.join(rows)}</tbody></table></div>"
-        '<p class="note">Scores are those of the next-day test: the dataset scored by the '
+        long_table(titles, rows)
+        + '<p class="note">Scores are those of the next-day test: the dataset scored by the '
         f"checkpoint before it. Card precision is at {CARDS}, recall at {THRESHOLD:g}. Grey: fewer "
         f"than {FEWEST_FRAUDS} frauds.</p>"
     )
 
 
 def _pooled_row(name: str, pooled: Pooled) -> str:
-    return _row(
+    return row(
         name,
         [
             f"{pooled.frauds:,}",
@@ -138,7 +138,7 @@ def _pooled_row(name: str, pooled: Pooled) -> str:
 
 
 def _scores_row(name: str, scores: Scores) -> str:
-    return _row(name, [f"{scores.frauds:,}", *_score_cells(scores)])
+    return row(name, [f"{scores.frauds:,}", *_score_cells(scores)])
 
 
 def _score_cells(scores: Scores) -> list[str]:
@@ -161,5 +161,16 @@ def _ranking(firm: bool, *values: float | None) -> list[str]:
     return [f'<span class="frail">{three(value)}</span>' for value in values]
 
 
-def _row(name: str, cells: Sequence[str]) -> str:
+def long_table(titles: Sequence[str], rows: Sequence[str]) -> str:
+    """Frame rows as from `row`; many of them scroll within the page."""
+    kind = "scroll tall" if len(rows) > TALL else "scroll"
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    return (
+        f'<div class="{kind}" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n'
+        f"{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def row(name: str, cells: Sequence[str]) -> str:
+    """Write one row, the name its heading."""
     return f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
