@@ -67,6 +67,15 @@ def client(server: EmbeddedRedis) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
+def queue(server: EmbeddedRedis) -> Iterator[Queue]:
+    """A session with an empty queue that waits for nothing."""
+    opened = Queue(connect(server.url), patience=Patience(0.0))
+    opened.client.flushall()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def new_queue(any_server: EmbeddedRedis) -> Iterator[Callable[..., Queue]]:
     """Makes sessions with one empty queue."""
     queues: list[Queue] = []

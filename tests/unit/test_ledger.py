@@ -17,18 +17,10 @@ from workload.queue.connection import Patience
 from workload.share import Share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from workload.redis_server import EmbeddedRedis
-
-
-@pytest.fixture
-def queue(server: EmbeddedRedis) -> Iterator[Queue]:
-    opened = Queue(connect(server.url), patience=Patience(0.0))
-    opened.client.flushall()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

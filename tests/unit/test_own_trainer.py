@@ -25,8 +25,6 @@ from workload.checkpoints import CheckpointStore, load
 from workload.dataset_file import DatasetFile, name_date
 from workload.errors import DatasetRefused, ExitCode, UsageError
 from workload.ledger import NAME, read_ledger
-from workload.queue import Queue, connect
-from workload.queue.connection import Patience
 from workload.reconcile import rebuild
 from workload.report import plain
 from workload.reporting import rewrite_report
@@ -36,8 +34,7 @@ from workload.trainers.fraud import FraudTrainer
 from workload.trainers.protocol import Folded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from workload.queue import Queue
     from workload.redis_server import EmbeddedRedis
 
 ROOT = Path(__file__).parents[2]
@@ -59,14 +56,6 @@ def share(tmp_path: Path, datasets: Path) -> Path:
     root = tmp_path / "share"
     shutil.copytree(datasets, root)
     return root
-
-
-@pytest.fixture
-def queue(server: EmbeddedRedis) -> Iterator[Queue]:
-    opened = Queue(connect(server.url), patience=Patience(0.0))
-    opened.client.flushall()
-    yield opened
-    opened.close()
 
 
 def names(share: Path) -> list[str]:

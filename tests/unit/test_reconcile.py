@@ -24,7 +24,6 @@ from workload.share import Share
 from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 START = dt.date(2018, 4, 1)
@@ -128,14 +127,6 @@ def gap(datasets: Path) -> Path:
     shutil.copytree(datasets, root / "datasets")
     (root / DAYS[1]).write_bytes(b"garbage")
     return _learned(root, code=3)
-
-
-@pytest.fixture
-def queue(server: EmbeddedRedis) -> Iterator[Queue]:
-    opened = Queue(connect(server.url), patience=Patience(0.0))
-    opened.client.flushall()
-    yield opened
-    opened.close()
 
 
 def _world(source: Path, tmp_path: Path, queue: Queue, server: EmbeddedRedis) -> World:

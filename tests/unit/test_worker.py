@@ -51,14 +51,6 @@ def share(tmp_path: Path, datasets: Path) -> Path:
 
 
 @pytest.fixture
-def queue(server: EmbeddedRedis) -> Iterator[Queue]:
-    opened = Queue(connect(server.url), patience=Patience(0.0))
-    opened.client.flushall()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def crew(share: Path, server: EmbeddedRedis) -> Iterator[Fleet]:
     with fleet(share, server) as started:
         yield started
