@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKLOAD = Path(__file__).parents[2] / "workload"
-USER = 10001
+WORKER_USER = 10001
 """User and group of the workers; the share's directory must be theirs."""
 
 WAIT_SECONDS = 180
@@ -228,7 +228,7 @@ def _of_kubeconfig(namespace: str, scratch: Path, _after: ExitStack) -> Cluster:
     if bool(host_path) == bool(share_class):
         raise Unable(
             "set SHARE_STORAGE_CLASS to a class for ReadWriteMany volumes, or, where there is one "
-            f"node, SHARE_HOST_PATH to an empty directory on it that belongs to user {USER}"
+            f"node, SHARE_HOST_PATH to an empty directory on it that belongs to user {WORKER_USER}"
         )
     context = os.environ.get("KUBE_CONTEXT", "")
     words = ["kubectl", "config", "view", "--raw", "--flatten", "--minify"]
@@ -264,7 +264,7 @@ def _of_kind(namespace: str, scratch: Path, after: ExitStack) -> Cluster:
     _run(["kind", "load", "docker-image", image, "--name", name], "kind")
     after.callback(_run, ["docker", "exec", node, "crictl", "rmi", image], "docker")
     directory = f"/srv/{namespace}"
-    owner = ("-o", str(USER), "-g", str(USER))
+    owner = ("-o", str(WORKER_USER), "-g", str(WORKER_USER))
     _run(["docker", "exec", node, "install", "-d", *owner, directory], "docker")
     after.callback(_run, ["docker", "exec", node, "rm", "-rf", directory], "docker")
     return Cluster(kubeconfig, context, namespace, image, host_path=directory)
@@ -295,7 +295,7 @@ def _refuse_what_is_there(cluster: Cluster) -> None:
         problem = f"holds {seen['names'][0]}" if seen["names"] else "can't be written to"
         raise Unable(
             f"SHARE_HOST_PATH={cluster.host_path} {problem}: it must be an empty directory that "
-            f"belongs to user {USER}"
+            f"belongs to user {WORKER_USER}"
         )
 
 
@@ -306,7 +306,7 @@ def _look_objects(cluster: Cluster, name: str, what: str) -> list[dict[str, Any]
     pod = restricted_pod(
         "look",
         cluster.image,
-        (USER, USER),
+        (WORKER_USER, WORKER_USER),
         {"look": "/mnt/fileserver"},
         ["python", "-c", _LOOK, what],
     )

@@ -25,9 +25,6 @@ WORKERS = "app=workload"
 REDIS = "app=redis"
 TRAINING_SECONDS = 600
 
-WORKER_USER = 10001
-"""Number of the user, and of its group, that workers run as."""
-
 SMALL_WORKERS = {"worker_cpu": "500m", "worker_memory": "1Gi"}
 """Settings with which several fit on the node."""
 

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from existing import WORKER_USER
 from manifests import restricted_pod
-from rehearsed import NAMESPACE, REDIS, WORKER_USER
+from rehearsed import NAMESPACE, REDIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import existing
 import pytest
-from existing import Cluster
+from existing import WORKER_USER, Cluster
 from google_api.server import FakeGoogle
 from learned import hashes
-from rehearsed import WORKER_USER, WORKERS, changed_settings
+from rehearsed import SMALL_WORKERS, WORKERS, changed_settings
 from stack import StackUnderTest
 from waiting import until
 
@@ -87,11 +87,7 @@ def stack(
         directory = tmp_path_factory.mktemp("local")
         stack = StackUnderTest(directory, tools, google, Reach(path, path), "local", python)
         _run_as_the_user(stack)
-        workers = {
-            "parallelism": WORKERS_SIDE_BY_SIDE,
-            "worker_cpu": "500m",
-            "worker_memory": "1Gi",
-        }
+        workers = {"parallelism": WORKERS_SIDE_BY_SIDE, **SMALL_WORKERS}
         stack.configure({**workers, **cluster.settings()})
         tell("\n  ".join(["What is set on top of Pulumi.local.yaml:", *changed_settings(stack)]))
         yield stack

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from existing import WORKER_USER
 from learned import checkpoints, hashes, ledger
-from rehearsed import REDIS, WORKER_USER, WORKERS, Run
+from rehearsed import REDIS, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from rehearsed import NAMESPACE, SMALL_WORKERS, WORKER_USER, WORKERS, Run
+from existing import WORKER_USER
+from rehearsed import NAMESPACE, SMALL_WORKERS, WORKERS, Run
 from waiting import until
 
 if TYPE_CHECKING:
