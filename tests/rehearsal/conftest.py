@@ -1,4 +1,4 @@
-"""One node for all tests of a run, and a dev stack that the journeys share, one after the other."""
+"""One node for all tests of a part, and a dev stack that journeys share, one after the other."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import store
 from forks import fork_server, forked
 from google_api.server import FakeGoogle
 from learned import Datasets
-from logs import LOGS
+from logs import directory
 from namespace import PID_FILE
 from node import Node
+from parts import PARTS
 from rehearsed import Rehearsal, changed_settings
 from stack import StackUnderTest
 from toolchain.build import GROUPS, ensure
@@ -28,25 +29,17 @@ if TYPE_CHECKING:
 FILESTORE, SHARE = "10.1.2.2", "NFSVol"
 """Address and share of the instance that the fake Filestore makes."""
 
-SIMULATED_DAYS = 64
-"""As many as two runs of the dev stack learn, and the blows of ``test_preemption`` after them."""
+SIMULATED_DAYS = 9
+"""As many as two runs of the dev stack learn."""
 
-FILES = (
-    "test_namespace",
-    "test_node",
-    "test_isolation",
-    "test_dev_stack",
-    "test_preemption",
-    "test_visible_failures",
-    "test_destroy",
-    "test_local_stack",
-)
-"""The order of the tests: from ``test_isolation`` on they tell the story of the dev stack."""
+STORM_DAYS = 55
+"""As many as are learned after them, between the blows of ``test_preemption``."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files in the order of the story."""
-    items.sort(key=lambda item: FILES.index(item.path.stem))
+    order = [stem for files in PARTS.values() for stem in files]
+    items.sort(key=lambda item: order.index(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +60,7 @@ def tools() -> Path:
 def node(state: Path, tools: Path, request: pytest.FixtureRequest) -> Iterator[Node]:
     """A cluster of one node; with KEEP=1 it stays up after the tests until Ctrl-C."""
     found = images.ensure(tools / "pause")
-    with Node(tools, found, store.ensure(found), state, LOGS) as node:
+    with Node(tools, found, store.ensure(found), state, directory()) as node:
         yield node
         if os.environ.get("KEEP") == "1":
             with _uncaptured(request):
@@ -86,9 +79,13 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datasets]:
+def datasets(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Datasets]:
     """Days of data; while the tests begin, this machine learns them without a cluster."""
-    data = Datasets.start(tmp_path_factory.mktemp("datasets"), SIMULATED_DAYS)
+    storms = any(item.path.stem == "test_preemption" for item in request.session.items)
+    days = SIMULATED_DAYS + STORM_DAYS * storms
+    data = Datasets.start(tmp_path_factory.mktemp("datasets"), days)
     yield data
     data.stop()
 

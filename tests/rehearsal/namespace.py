@@ -11,9 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
@@ -35,8 +35,30 @@ def run(command: list[str]) -> int:
     Returns:
         Its exit code, or 128 and the signal that ended it.
     """
+    with _Signals() as signals, _started(command, signals) as inside:
+        return _code(inside)
+
+
+def run_side_by_side(first: list[str], second: list[str], output: IO[str]) -> tuple[int, int]:
+    """Runs two commands, each in namespaces of its own; the second one prints to a file.
+
+    Returns:
+        The exit code of each, as of ``run``.
+    """
+    with (
+        _Signals() as signals,
+        _started(first, signals) as one,
+        _started(second, signals, output) as other,
+    ):
+        return _code(one), _code(other)
+
+
+@contextmanager
+def _started(
+    command: list[str], signals: _Signals, output: IO[str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     state = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SCRATCH))
-    with _janitor(state) as alive, _Signals() as signals:
+    with _janitor(state) as alive:
         inside = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL"),
@@ -45,13 +67,22 @@ def run(command: list[str]) -> int:
                 *(sys.executable, "-B", str(HERE / "inside.py"), str(state), *command),
             ],
             pass_fds=[alive],
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is told once, by this process
         )
-        first = _first_process(inside)
-        if first is not None:
-            (state / PID_FILE).write_text(str(first.pid))
-            signals.to = first
-        code = inside.wait()
+        try:
+            first = _first_process(inside)
+            if first is not None:
+                (state / PID_FILE).write_text(str(first.pid))
+                signals.add(first)
+            yield inside
+        finally:
+            inside.kill()  # nothing, unless something else went wrong
+
+
+def _code(inside: subprocess.Popen[bytes]) -> int:
+    code = inside.wait()
     return code if code >= 0 else 128 - code
 
 
@@ -86,7 +117,15 @@ class _Signals:
     """Passes the signals that ask for an end on, instead of ending at once."""
 
     def __init__(self) -> None:
-        self.to: psutil.Process | None = None
+        self._to: list[psutil.Process] = []
+        self._asked = False
+
+    def add(self, process: psutil.Process) -> None:
+        """Has signals passed on to the process, which is killed when one came before."""
+        self._to.append(process)
+        if self._asked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._pass_on) for number in _SIGNALS}
@@ -97,9 +136,7 @@ class _Signals:
             signal.signal(number, handler)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if self.to is None:
-            sys.exit(128 + number)
-        try:
-            self.to.send_signal(number)
-        except psutil.NoSuchProcess:
-            return
+        self._asked = True
+        for process in self._to:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
@@ -29,6 +29,7 @@ from store import copy
 from waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -165,7 +166,7 @@ class Node:
         return [line.partition("/")[2] for line in listed.splitlines()]
 
     def start_kubelet(self) -> None:
-        """Starts the kubelet, again after ``stop_kubelet`` or ``lose``."""
+        """Starts the kubelet, again after ``stop_kubelet``."""
         labels = ",".join(f"{key}={value}" for key, value in LABELS.items())
         self._programs.start(
             "kubelet",
@@ -185,10 +186,15 @@ class Node:
         """Stops the kubelet; the containers go on, and nobody hears of them."""
         self._programs.stop("kubelet")
 
-    def lose(self) -> None:
-        """The node goes away as a machine does that loses its power; ``start_kubelet`` boots it."""
+    @contextmanager
+    def lost(self) -> Iterator[None]:
+        """The node is away, as a machine that has lost its power, and boots again afterwards."""
         self.stop_kubelet()
         self.runtime.kill_all()
+        try:
+            yield
+        finally:
+            self.start_kubelet()
 
     def until_ready(self) -> None:
         """Returns when the node takes pods that mount a share.

@@ -3,7 +3,9 @@
 Usage: python tests/rehearsal/run.py [PYTEST ARGUMENT ...]
 
 Checks what the machine needs, builds tools and images that are not in the cache yet, and runs the
-tests in namespaces of their own. With KEEP=1 the cluster stays up after the tests until Ctrl-C.
+tests in namespaces of their own: two parts side by side, each on a node of its own, unless tests
+are chosen by file, or REHEARSAL_WRITE=1 asks for the measured times, or KEEP=1 for the cluster to
+stay up after the tests until Ctrl-C.
 
 CLUSTER=kubeconfig or CLUSTER=kind runs the tests of the stack `local` on a cluster that is there
 already, as whoever you are. All that they make is removed again, after a Ctrl-C too. Variables:
@@ -40,8 +42,10 @@ import existing  # noqa: E402 - the engine tests' directory had to be on the pat
 import images  # noqa: E402
 import namespace  # noqa: E402
 import needs  # noqa: E402
+import pytest  # noqa: E402
 import store  # noqa: E402
-from logs import LOGS  # noqa: E402
+from logs import LOGS, PART  # noqa: E402
+from parts import PARTS  # noqa: E402
 from toolchain.build import GROUPS, KUBECTL, MissingTool, ensure  # noqa: E402
 
 if TYPE_CHECKING:
@@ -71,8 +75,28 @@ def _on_own_node(arguments: list[str]) -> int:
     tools = ensure(GROUPS["rehearsal"])
     store.ensure(images.ensure(tools / "pause"))
     shutil.rmtree(LOGS, ignore_errors=True)
-    tests = [] if any(Path(a.split("::")[0]).exists() for a in arguments) else [str(HERE)]
-    return namespace.run(_pytest(*arguments, *tests))
+    if any(Path(a.split("::")[0]).exists() for a in arguments):
+        return namespace.run(_pytest(*arguments))
+    if any(os.environ.get(name) == "1" for name in ("KEEP", "REHEARSAL_WRITE")):
+        return namespace.run(_pytest(*arguments, str(HERE)))
+    return _in_parts(arguments)
+
+
+def _in_parts(arguments: list[str]) -> int:
+    """Both parts at once: most of the time either of them waits for its node."""
+    local, dev = [
+        [
+            *("env", f"{PART}={part}"),
+            *_pytest(*arguments, *(str(HERE / f"{stem}.py") for stem in files)),
+        ]
+        for part, files in PARTS.items()
+    ]
+    with tempfile.TemporaryFile("w+") as output:
+        codes = set(namespace.run_side_by_side(dev, local, output))
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout)
+    none_chosen = {pytest.ExitCode.NO_TESTS_COLLECTED}
+    return max(codes - none_chosen or none_chosen)
 
 
 def _on_existing(kind: str, arguments: list[str]) -> int:

@@ -68,6 +68,36 @@ def test_exit_code_is_the_commands() -> None:
         assert run.wait(60) == 3
 
 
+def test_two_side_by_side_are_apart_and_both_are_heard_and_stopped(
+    before: dict[str, object],
+) -> None:
+    program = """
+import namespace, sys, tempfile
+with tempfile.TemporaryFile("w+") as output:
+    codes = namespace.run_side_by_side(*(["sh", "-c", f"{a}\\nwait"] for a in sys.argv[1:]), output)
+    output.seek(0)
+    print(*codes, output.read().strip())
+"""
+    # Each makes an interface of the same name, which one network would not take twice.
+    with subprocess.Popen(
+        [sys.executable, "-B", "-c", program, _SCRIPT, _SCRIPT],
+        cwd=HERE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        try:
+            first = _line(run)
+            until("the second one runs", lambda: len(_sleepers()) == 2)
+            run.send_signal(signal.SIGINT)
+            one, other, second = run.communicate(timeout=60)[0].split()
+        finally:
+            run.kill()
+    assert (one, other) == ("130", "130")
+    assert first != second
+    until("nothing is left", lambda: not _left(first) + _left(second))
+    assert _machine() == before
+
+
 def _rehearsal(script: str) -> subprocess.Popen[str]:
     program = "import namespace, sys; sys.exit(namespace.run(['sh', '-c', sys.argv[1]]))"
     return subprocess.Popen(
@@ -83,8 +113,11 @@ def _line(run: subprocess.Popen[str]) -> str:
 def _left(name: str) -> list[object]:
     """Files, control groups and processes of a rehearsal."""
     directory = namespace.SCRATCH / name
-    processes = [p for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
-    return [*([directory] if directory.exists() else []), *cgroups.groups(name), *processes]
+    return [*([directory] if directory.exists() else []), *cgroups.groups(name), *_sleepers()]
+
+
+def _sleepers() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
 
 
 def _machine() -> dict[str, object]:

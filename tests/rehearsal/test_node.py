@@ -169,9 +169,8 @@ def test_killed_and_evicted_pods_end_as_they_would_on_a_cluster(
 
 
 def test_lost_node_is_noticed_and_comes_back(node: Node, pods: Pods, redis: dict[str, Any]) -> None:
-    node.lose()
-    node.until_lost()
-    node.start_kubelet()
+    with node.lost():
+        node.until_lost()
     node.until_ready()
     pods.create(restricted_pod("after", node.images.redis.reference, (USER, USER), {}, ["true"]))
     pods.until_phase("after", "Succeeded")
