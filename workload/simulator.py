@@ -136,7 +136,11 @@ def _cents(amount: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class World:
-    """Customers and terminals; every day of their transactions can be asked for on its own."""
+    """Customers and terminals; every day of their transactions can be asked for on its own.
+
+    Attributes:
+        mean_amount: of each customer's own transactions, shape (customers,).
+    """
 
     def __init__(self, seed: int = 0, customers: int = 5000, terminals: int = 10000) -> None:
         """Place customers and terminals.
@@ -156,7 +160,7 @@ class World:
         self.terminals = terminals
         profile = _stream(seed, _Draw.CUSTOMERS).random((4, customers))
         position = profile[:2].T * GRID
-        self._mean_amount = MEAN_AMOUNT[0] + profile[2] * (MEAN_AMOUNT[1] - MEAN_AMOUNT[0])
+        self.mean_amount = MEAN_AMOUNT[0] + profile[2] * (MEAN_AMOUNT[1] - MEAN_AMOUNT[0])
         self._thresholds = _poisson_thresholds(profile[3] * MAX_DAILY_RATE)
         self._offsets, self._members = _terminals_in_reach(
             position, _stream(seed, _Draw.TERMINALS).random((terminals, 2)) * GRID
@@ -201,7 +205,7 @@ class World:
         customer = np.repeat(np.arange(self.customers), count)
         drawn = MEAN_SECOND + SECOND_DEVIATION * random.standard_normal(customer.size)
         second = drawn.astype(np.int64)  # towards zero, so 0 stands for (-1, 1): left out
-        mean = self._mean_amount[customer]
+        mean = self.mean_amount[customer]
         amount = mean + mean / 2.0 * random.standard_normal(customer.size)
         amount = np.where(amount < 0.0, random.random(customer.size) * 2.0 * mean, amount)
         first = self._offsets[customer]
