@@ -45,8 +45,9 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
 )
 """What is timed inside the product: name, owner and attribute."""
 
-TARGET = 500_000.0
-"""Rows a second from parquet in one process."""
+TARGET, SLOWER_TARGET = 500_000.0, 250_000.0
+"""Rows a second from parquet in one process: of a plain learner, and of one that is slower because
+it ranks better. Where this one's ranking comes from is in the section on the learner."""
 
 
 def measure(*, quick: bool) -> Section:
@@ -79,6 +80,7 @@ def measure(*, quick: bool) -> Section:
         stages = [_stages(directory, base, timed_files["parquet"]) for _ in range(rounds)]
     measured = len(timed_files["parquet"])
     plain = "parquet, without a testing day"
+    reached = Spread.of(cost.rate for cost in whole[plain]).median
     return Section(
         "Pipeline",
         f"One process, pinned arithmetic, {measured} simulated days after {WARM_UP_DAYS} days of "
@@ -90,15 +92,14 @@ def measure(*, quick: bool) -> Section:
             _rates("From the file to the checkpoint on disk", whole, plain, measured),
         ],
         [
-            verdict(
-                "rows/s from parquet in one process, without a testing day",
-                Spread.of(cost.rate for cost in whole[plain]).median,
-                TARGET,
-            ),
+            verdict("rows/s from parquet in one process, without a testing day", reached, TARGET),
             verdict(
                 "the same per second of processor time",
                 Spread.of(cost.cpu_rate for cost in whole[plain]).median,
                 TARGET,
+            ),
+            verdict(
+                "rows/s of a learner that is slower because it ranks better", reached, SLOWER_TARGET
             ),
         ],
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-_SCALARS = (bool, int, float, str, bytes, type(None))
+_SCALARS = frozenset((bool, int, float, str, bytes, type(None)))
 
 _DTYPES = frozenset("bBhHiIlLqQefd?")
 
@@ -89,6 +89,8 @@ def _normal(value: object) -> object:
             if not all(type(key) is str for key in value):
                 raise TypeError("keys must be strings")
             return {key: _normal(value[key]) for key in sorted(value)}
+        case list() if _SCALARS.issuperset(map(type, value)):
+            return value.copy()
         case list():
             return [_normal(item) for item in value]
         case _ if type(value) in _SCALARS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,13 +50,9 @@ class Labels:
     fraud_amount: NDArray[np.int64]
     amounts: NDArray[np.int64]
 
-    def to_arrays(self) -> dict[str, object]:
+    def to_arrays(self) -> Mapping[str, object]:
         """Return builtins and arrays, in the narrowest dtypes that hold the values."""
-        return {
-            "date": self.date.isoformat(),
-            "terminals": packed_ids(self.terminals),
-            **{name: smallest_unsigned(getattr(self, name)) for name in _COUNTS},
-        }
+        return _packed(self)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Labels:
@@ -65,3 +62,13 @@ class Labels:
             terminals=unpacked_ids(arrays["terminals"]),
             **{name: arrays[name].astype(np.int64) for name in _COUNTS},
         )
+
+
+@lru_cache(maxsize=32)
+def _packed(labels: Labels) -> Mapping[str, object]:
+    """Keep what was packed, because the checkpoints of all days until it is due need it."""
+    return {
+        "date": labels.date.isoformat(),
+        "terminals": packed_ids(labels.terminals),
+        **{name: smallest_unsigned(getattr(labels, name)) for name in _COUNTS},
+    }

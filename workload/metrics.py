@@ -109,7 +109,7 @@ def evaluate(
     hits = int(np.count_nonzero(alarm & fraud))
     wrong = alarms - hits + frauds - hits
     miss = probability - fraud
-    ascending, of_frauds = np.sort(probability), probability[fraud]
+    ascending, of_frauds = _sorted(probability), probability[fraud]
     average_precision, roc_auc = _ranking(ascending, of_frauds)
     fraud_cards = np.unique(customer[fraud])
     checked = top_cards(probability, customer, CARDS)
@@ -227,6 +227,12 @@ def pooled_roc_auc(histogram: Mapping[str, Sequence[int]]) -> float | None:
         twice += genuine * (2 * above + fraud)
         above += fraud
     return _ratio(twice, 2 * above * sum(histogram["genuine"]))
+
+
+def _sorted(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sort floats of one sign as the integers that their bits spell: the same order, but faster."""
+    ascending: NDArray[np.float64] = np.sort(probability.view(np.int64)).view(np.float64)
+    return ascending
 
 
 def _ranking(
