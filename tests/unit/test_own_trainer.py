@@ -178,6 +178,35 @@ def test_a_chain_of_another_trainer_is_refused_in_one_line_before_anything_is_cl
     assert [line["dataset"] for line in read_ledger(share / "output" / NAME)] == [first]
 
 
+@pytest.mark.parametrize("ledger", ["there", "lost, but Redis knows"])
+def test_a_run_on_a_chain_of_another_trainer_ends_before_anything_is_queued(
+    share: Path, tmp_path: Path, ledger: str
+) -> None:
+    cards = tmp_path / "cards"
+    (cards / "training").mkdir(parents=True)
+    write_day(cards / "training/2024-02-01.pkl", 0, dt.date(2024, 2, 1))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "workload", "run", "--share", share, "--workers=1", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("--trainer", SPEC).returncode == 0
+    if ledger != "there":
+        (share / "output" / NAME).unlink()
+    before = names(share)
+    other = run("--datasets", str(cards))
+    assert other.returncode == 2, other
+    assert ledger != "there" or names(share) == before
+    assert other.stderr.count("learned by 'energy-load'") == 1
+    assert "Queue length" not in other.stdout + other.stderr
+
+
 def test_a_worker_that_started_before_the_chain_did_does_not_mix_either(datasets: Path) -> None:
     point, content = chain(datasets, days=1)[0]
     with pytest.raises(UsageError, match="checkpoint of x: a checkpoint of the trainer 'energy-"):
@@ -371,6 +400,15 @@ def test_a_strange_record_never_stops_the_report(record: dict[str, Any], tmp_pat
     plain.write_report([record], [], tmp_path, generated=NOW)
     assert "<b>" not in (tmp_path / "report.html").read_text().partition("<table>")[2]
     assert "\n" not in plain.closing_line(record)
+
+
+def test_what_is_no_number_is_no_metric_of_the_report(tmp_path: Path) -> None:
+    metrics = {"next_day": {"loss": 1.5, "settled": True, "kind": "linear"}}
+    plain.write_report([{"metrics": metrics}], [], tmp_path, generated=NOW)
+    text = (tmp_path / "report.txt").read_text()
+    assert "loss" in text
+    assert "settled" not in text
+    assert "kind" not in text
 
 
 def test_report_without_a_dataset_says_so(tmp_path: Path) -> None:
