@@ -1,4 +1,4 @@
-"""What the tests have in common, and so can't be told apart."""
+"""Which tests share a node."""
 
 PARTS = {
     "local": ("test_namespace", "test_node", "test_local_stack"),
