@@ -127,6 +127,12 @@ def learned(share: Path) -> list[str]:
     return [line["dataset"] for line in read_ledger(share / "output/ledger.jsonl")]
 
 
+def forget(share: Path) -> None:
+    """Removes what the share's Redis knew: a file, or from version 7 on a directory."""
+    (kept,) = (share / ".redis").glob("appendonly*")
+    shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+
+
 class Bomb:
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -406,7 +412,7 @@ def test_dataset_named_twice_is_pushed_once_and_said_so(command: Command, share:
 def test_rebuild_after_a_run_keeps_the_chain_without_redis_and_ledger(
     command: Command, share: Path
 ) -> None:
-    shutil.rmtree(share / ".redis/appendonlydir")
+    forget(share)
     (share / "output/ledger.jsonl").unlink()
     (share / "datasets/training/notadate.pkl").write_bytes(b"")
     code, out, err = command(f"queue rebuild --share {share}")
