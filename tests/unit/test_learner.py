@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.metrics import average_precision_score
 from workload import canonical
 from workload.datasets import Day
 from workload.features import COLUMNS, WIDTHS
-from workload.learner import LEARNING_RATE, PENALTY, WARM_UP_ROWS, Learner
+from workload.learner import Learner
 from workload.state import State
 
 RNG = np.random.default_rng(5)
@@ -53,53 +52,43 @@ def test_learner_stored_after_every_day_equals_the_one_never_stored() -> None:
         assert np.array_equal(kept.probability(columns), resumed.probability(columns))
 
 
-def test_learner_equals_one_classifier_fitted_day_by_day() -> None:
-    classifier = SGDClassifier(
-        loss="log_loss", learning_rate="constant", alpha=PENALTY, random_state=0
-    )
+def test_a_row_moves_the_weights_of_its_columns_by_a_step_of_their_own() -> None:
     learner = Learner.untrained()
-    seen = 0
+    weights, curvature = np.zeros(COLUMNS), np.zeros(COLUMNS)
+    for columns, fraud in zip(COLUMNS_OF_DAYS[0][:40], FRAUD_OF_DAYS[0], strict=False):
+        curvature *= 0.99
+        said = 1 / (1 + np.exp(-weights[columns].sum()))
+        curvature[columns] += said * (1 - said)
+        weights[columns] += 1.5 / (1 + curvature[columns]) * (fraud - said)
+        learner = learner.fit(columns[np.newaxis], np.array([fraud]))
+        np.testing.assert_allclose(learner.curvature, curvature, rtol=1e-9)
+        np.testing.assert_allclose(learner.weights, weights, rtol=1e-9, atol=1e-12)
+
+
+def test_a_day_is_one_pass_of_the_classifier_from_the_weights_so_far() -> None:
+    learner = Learner.untrained()
     for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
         one_hot = np.zeros((len(columns), COLUMNS))
         np.put_along_axis(one_hot, columns.astype(np.int64), 1.0, axis=1)
-        rate = max(LEARNING_RATE, WARM_UP_ROWS / (WARM_UP_ROWS + seen))
-        classifier.set_params(eta0=rate)
-        classifier.partial_fit(csr_matrix(one_hot), fraud.astype(int), classes=[0, 1])
-        learner = learner.fit(columns, fraud)
-        seen += len(columns)
-        assert np.array_equal(classifier.coef_[0], learner.weights)
-        assert classifier.intercept_[0] == learner.intercept
-        expected = classifier.predict_proba(csr_matrix(one_hot))[:, 1]
-        np.testing.assert_allclose(learner.probability(columns), expected, rtol=1e-12)
-
-
-def test_scores_come_from_the_newest_weights_while_the_rate_falls_then_from_a_mean_of_days() -> (
-    None
-):
-    learner = trained()
-    assert np.array_equal(learner.mean_weights, learner.weights)
-    learner = replace(learner, rows=190_000 - 300)  # the rate is constant from 190,000 rows on
-    for columns, fraud in zip(COLUMNS_OF_DAYS[:3], FRAUD_OF_DAYS, strict=False):
         before, learner = learner, learner.fit(columns, fraud)
-        newest = 1.0 if before.rows < 190_000 else 0.3
-        expected = (1 - newest) * before.mean_weights + newest * learner.weights
-        np.testing.assert_allclose(learner.mean_weights, expected, rtol=1e-12)
-        assert learner.mean_intercept == pytest.approx(
-            (1 - newest) * before.mean_intercept + newest * learner.intercept
-        )
-    assert not np.array_equal(learner.mean_weights, learner.weights)
+        scale = np.sqrt(1.5 / (1 + learner.curvature))
+        classifier = SGDClassifier(
+            loss="log_loss", penalty=None, learning_rate="constant", eta0=1.0,
+            fit_intercept=False, max_iter=1, tol=None, random_state=0,
+        )  # fmt: skip
+        start = (before.weights / scale)[np.newaxis]
+        classifier.fit(csr_matrix(one_hot * scale), fraud.astype(int), coef_init=start)
+        assert np.array_equal(classifier.coef_[0] * scale, learner.weights)
+        expected = classifier.predict_proba(csr_matrix(one_hot * scale))[:, 1]
+        np.testing.assert_allclose(learner.probability(columns), expected, rtol=1e-9)
+
+
+def test_the_terms_of_a_row_add_up_to_its_log_odds() -> None:
+    learner, columns = trained(), make_columns(50)
     said = learner.probability(columns)
-    log_odds = np.log(said / (1 - said))
     terms = learner.terms(columns)
-    np.testing.assert_allclose(terms.sum(axis=1) + learner.mean_intercept, log_odds, rtol=1e-6)
-    assert np.array_equal(terms[:, 2], learner.mean_weights[columns[:, 2]])
-
-
-def test_constant_rate_resumes_from_every_day_bit_for_bit() -> None:
-    kept = resumed = replace(trained(), rows=500_000)
-    for columns, fraud in zip(COLUMNS_OF_DAYS, FRAUD_OF_DAYS, strict=True):
-        kept, resumed = kept.fit(columns, fraud), stored(resumed).fit(columns, fraud)
-        assert canonical.encode(kept.to_arrays()) == canonical.encode(resumed.to_arrays())
+    np.testing.assert_allclose(terms.sum(axis=1), np.log(said / (1 - said)), rtol=1e-6)
+    assert np.array_equal(terms[:, 2], learner.weights[columns[:, 2]])
 
 
 def test_fit_leaves_the_learner_it_starts_from_alone() -> None:
@@ -178,12 +167,19 @@ def test_shuffled_labels_cannot_be_predicted_and_real_ones_can(*, shuffled: bool
 
 def test_weights_of_other_columns_are_refused() -> None:
     arrays: Any = trained().to_arrays()
-    for name in ("weights", "mean_weights"):
+    for name in ("weights", "curvature"):
         other = arrays | {name: arrays[name][:-1]}
-        with pytest.raises(ValueError, match=f"this version has {COLUMNS}"):
+        with pytest.raises(ValueError, match=f"{name} of .* this version has {COLUMNS}"):
+            Learner.from_arrays(other)
+
+
+def test_a_learner_of_another_version_is_refused() -> None:
+    arrays: Any = trained().to_arrays()
+    for other in ({"weights": arrays["weights"]}, arrays | {"intercept": 0.5}):
+        with pytest.raises(ValueError, match="this version has weights, curvature"):
             Learner.from_arrays(other)
 
 
 def test_arrays_hold_nothing_of_scikit_learn() -> None:
     arrays = trained().to_arrays()
-    assert {type(value) for value in arrays.values()} == {np.ndarray, float, int}
+    assert {type(value) for value in arrays.values()} == {np.ndarray}
