@@ -35,7 +35,7 @@ def progress(queue: Mapping[str, Any]) -> str:
     """How far the queue is, in words."""
     work, dead = len(queue["processing"]), len(queue["dead"])
     total = queue["waiting"] + work + queue["committed"] + dead
-    share = f" ({100 * (queue['committed'] + dead) // total} %)" if total else ""
+    share = f" ({100 * queue['committed'] // total} %)" if total else ""
     left = f", {dead} left out" if dead else ""
     return (
         f"{queue['committed']} of {total} datasets learned{share}, {work} in work, "

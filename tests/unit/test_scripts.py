@@ -318,6 +318,8 @@ def test_status_tells_what_is_wrong_and_ends_with_3(queued: Cluster, client: red
         "WRONG      pod w-1 ends again and again: CrashLoopBackOff",
         rf"WRONG      {DAYS[0]} was skipped: broken\x1b[31m",
     ]
+    left = "0 of 3 datasets learned (0 %), 0 in work, 2 waiting, 1 left out"
+    assert f"queue      {left}" in done.stdout.splitlines()
 
 
 def test_status_does_not_wait_for_a_pod_that_could_not_start_either(queued: Cluster) -> None:
