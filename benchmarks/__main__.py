@@ -22,6 +22,12 @@ def main() -> int:
     parser.add_argument(
         "--write", action="store_true", help="store results.json and results.md beside the code"
     )
+    parser.add_argument(
+        "--ceiling",
+        type=Path,
+        metavar="DIR",
+        help="only show the learner beside the ceiling on the handbook's own days in DIR",
+    )
     options = parser.parse_args()
     _pin()
 
@@ -38,6 +44,9 @@ def main() -> int:
     from benchmarks.machine import describe  # noqa: PLC0415
     from benchmarks.peers import measure as peers  # noqa: PLC0415
 
+    if options.ceiling:
+        print(learner.beside_the_ceiling(options.ceiling).text())
+        return 0
     measure = {
         "queue": queue.measure,
         "peers": peers.measure,

@@ -11,7 +11,8 @@ One simplification: nobody is compromised twice at a time, a card not even twice
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from scipy.special import expit
@@ -19,6 +20,7 @@ from scipy.special import expit
 from workload.simulator import (
     CUSTOMER_DAYS,
     CUSTOMERS_PER_DAY,
+    MEAN_AMOUNT,
     STOLEN_FACTOR,
     STOLEN_SHARE,
     SUSPICIOUS_AMOUNT,
@@ -33,27 +35,70 @@ if TYPE_CHECKING:
 
     from workload.datasets import Day
     from workload.evaluation.contenders import Prepared
-    from workload.simulator import World
 
 CARD_MEMORY_DAYS = 3 * CUSTOMER_DAYS
 BELOW_ZERO = 0.022750131948179195
 """Probability that a normal variable is more than two standard deviations below its mean."""
+RAISED = 1.0 + 0.05399096651318806 / 2.0
+"""What drawing negative amounts anew makes of a customer's mean, by the density at -2."""
 
 _TERMINAL, _CARD = 2, 3
 _CERTAIN = 40.0
 """Logarithm of the likelihood ratio of what only one of two hypotheses allows."""
 
 
+class Population(Protocol):
+    """Whom the days are of: a `workload.simulator.World`, or what is `Estimated` of another."""
+
+    @property
+    def customers(self) -> int:
+        """How many there are, numbered from 0."""
+        ...
+
+    @property
+    def terminals(self) -> int:
+        """Likewise."""
+        ...
+
+    @property
+    def mean_amount(self) -> NDArray[np.float64]:
+        """Of each customer's own transactions, shape (customers,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """A population whose days are there and its simulator is not, as the handbook's."""
+
+    customers: int
+    terminals: int
+    mean_amount: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, days: Sequence[Day]) -> Estimated:
+        """Take means over all days, later ones too: a ceiling may know more, but not less."""
+        customer, terminal, amount, scenario = (
+            np.concatenate([getattr(day, name) for day in days])
+            for name in ("customer", "terminal", "amount", "scenario")
+        )
+        own = scenario != _CARD
+        size = int(customer.max()) + 1
+        paid = np.bincount(customer[own], amount[own], size)
+        times = np.bincount(customer[own], minlength=size)
+        mean = np.clip(paid / np.maximum(times, 1) / RAISED, *MEAN_AMOUNT)
+        return cls(size, int(terminal.max()) + 1, mean)
+
+
 class Clairvoyant:
     """A contender that has nothing to learn.
 
     Args:
-        world: where the days are from.
+        world: whom the days are of.
         days: all of them, from the world's first on, in order.
         lag_days: a label of day e is known on day e + lag_days.
     """
 
-    def __init__(self, world: World, days: Sequence[Prepared], lag_days: int) -> None:
+    def __init__(self, world: Population, days: Sequence[Prepared], lag_days: int) -> None:
         terminals = Terminals(world.terminals, len(days))
         cards = Cards(world, len(days))
         self._probability = []
@@ -112,7 +157,7 @@ class Terminals:
 class Cards:
     """Whether cards are compromised: then a share of their transactions is multiplied."""
 
-    def __init__(self, world: World, days: int) -> None:
+    def __init__(self, world: Population, days: int) -> None:
         self._new = CUSTOMERS_PER_DAY / world.customers
         self._mean = world.mean_amount
         self._evidence = np.zeros((days + CARD_MEMORY_DAYS, world.customers))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.ceiling import Clairvoyant
+from benchmarks.ceiling import Clairvoyant, Estimated
 from benchmarks.newton import Newton
 from benchmarks.results import Section, Table, verdict
-from workload.datasets import day_from_frame
+from workload.datasets import day_from_frame, read_day
 from workload.evaluation import protocols
 from workload.evaluation.contenders import Prepared, Streaming
+from workload.evaluation.files import day_files
 from workload.evaluation.protocols import Learned
 from workload.evaluation.resampling import Draws, figures, interval
 from workload.evaluation.results import prepared
@@ -24,7 +25,9 @@ from workload.simulator import DEFAULT_START, World
 from workload.state import LABEL_LAG_DAYS
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -125,15 +128,12 @@ def measure(*, quick: bool) -> Section:
             }
         world = World(seed)
         days = _days(world, 183)
-        ceiling = Clairvoyant(world, days, LABEL_LAG_DAYS)
-        folds = protocols.handbook(
-            days[: protocols.days_needed(protocols.Protocol.handbook, LABEL_LAG_DAYS)],
-            {SGD: Timed(Streaming.untrained(), clocks[SGD]), CEILING: ceiling, **others},
-            LABEL_LAG_DAYS,
-        )
-        pooled = protocols.prequential(
-            days, {SGD: Streaming.untrained(), CEILING: ceiling}, LABEL_LAG_DAYS
-        )
+        both: dict[str, Contender] = {
+            SGD: Timed(Streaming.untrained(), clocks[SGD]),
+            CEILING: Clairvoyant(world, days, LABEL_LAG_DAYS),
+        }
+        folds = protocols.handbook(days, {**both, **others}, LABEL_LAG_DAYS)
+        pooled = protocols.prequential(days, both, LABEL_LAG_DAYS)
         reached[seed] = _reached(folds, pooled, SGD)
         attainable[seed] = _reached(folds, pooled, CEILING)
         for contender, learned in folds[0].probability if others else ():
@@ -168,6 +168,27 @@ def measure(*, quick: bool) -> Section:
             for name, target in TARGETS.items()
         ],
     )
+
+
+def beside_the_ceiling(directory: Path) -> Table:
+    """Judges the learner and the ceiling on other days that the simulator's model describes.
+
+    Args:
+        directory: the handbook's own days, all 183 of them; ids count from 0.
+    """
+    files = day_files(directory)
+    days = _prepared(map(read_day, files.values()), next(iter(files)))
+    population = Estimated.of([each.day for each in days])
+    contenders: dict[str, Contender] = {
+        SGD: Streaming.untrained(),
+        CEILING: Clairvoyant(population, days, LABEL_LAG_DAYS),
+    }
+    folds = protocols.handbook(days, contenders, LABEL_LAG_DAYS)
+    pooled = protocols.prequential(days, contenders, LABEL_LAG_DAYS)
+    rows = [
+        [name, *map(_with_interval, _reached(folds, pooled, name).values())] for name in contenders
+    ]
+    return Table(str(directory), ["", *TARGETS], rows)
 
 
 def _reached(
@@ -215,10 +236,12 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _days(world: World, number: int) -> list[Prepared]:
-    days: Iterable[Day] = (day_from_frame(world.day(each)) for each in range(number))
-    return list(
-        prepared(((day, None) for day in days), DEFAULT_START, LABEL_LAG_DAYS, lambda _: None)
-    )
+    days = (day_from_frame(world.day(each)) for each in range(number))
+    return _prepared(days, DEFAULT_START)
+
+
+def _prepared(days: Iterable[Day], first: dt.date) -> list[Prepared]:
+    return list(prepared(((day, None) for day in days), first, LABEL_LAG_DAYS, lambda _: None))
 
 
 def _drawn(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from benchmarks.ceiling import Cards, Clairvoyant, Terminals
+from benchmarks.ceiling import Cards, Clairvoyant, Estimated, Terminals
 from workload.datasets import Day, day_from_frame
 from workload.evaluation.contenders import Prepared
 from workload.simulator import DEFAULT_START, World
@@ -145,3 +145,14 @@ def test_rows_later_in_the_day_change_no_probability(world: World, days: list[Pr
     until_noon = [*days[:45], replace(last, day=replace(last.day, **kept))]
     whole, half = (_probabilities(world, each)[-1] for each in (days[:46], until_noon))
     assert np.allclose(whole[: half.size], half, rtol=1e-9)
+
+
+def test_mean_amounts_can_be_told_from_the_days_alone(world: World, days: list[Prepared]) -> None:
+    told = Estimated.of([each.day for each in days])
+    assert (told.customers, told.terminals) == (world.customers, world.terminals)
+    times = np.bincount(np.concatenate([each.day.customer for each in days]))
+    often = times >= 100
+    assert often.sum() > 500
+    off = (told.mean_amount / world.mean_amount - 1.0)[often] * np.sqrt(times[often]) / 0.5
+    assert abs(off.mean()) < 0.2  # in standard errors of one customer's mean
+    assert off.std() == pytest.approx(1.0, abs=0.15)
