@@ -82,6 +82,19 @@ def test_the_local_stack_needs_a_kubeconfig_and_nothing_else(
     assert not control_plane.request("GET", "/api/v1/namespaces/batch-aiml").ok
 
 
+def test_another_directory_as_the_share_moves_volume_claim_and_job(
+    local: StackUnderTest, control_plane: ControlPlane
+) -> None:
+    local.up("--skip-preview").ok()
+    local.configure({"share_host_path": "/srv/another"})
+    replaced = {step.name for step in local.plan() if step.operation == "replace"}
+    assert replaced == {"share-volume-volume", "share-volume-claim", "training-job"}
+    local.up("--skip-preview").ok()
+    volume = control_plane.request("GET", "/api/v1/persistentvolumes/fileserver").json()
+    assert volume["spec"]["hostPath"]["path"] == "/srv/another"
+    local.run("destroy", "--yes", "--skip-preview").ok()
+
+
 def test_a_namespace_of_someone_else_is_not_taken_over(
     local: StackUnderTest, control_plane: ControlPlane
 ) -> None:

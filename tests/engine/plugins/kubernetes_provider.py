@@ -93,9 +93,11 @@ class KubernetesProvider(Provider):
             status, live = server.call("PATCH", path, _body(inputs), force="true", **query)
         else:
             status, live = server.call("POST", kind.path(namespace), _body(inputs), **query)
-        if op.preview and status == _NOT_FOUND:  # its namespace comes with the same update
+        taken = status == _CONFLICT and live.get("reason") == "AlreadyExists"
+        # Its namespace comes, or the object that it replaces goes, with the same update.
+        if op.preview and (status == _NOT_FOUND or taken):
             return "", inputs
-        if status == _CONFLICT and live.get("reason") == "AlreadyExists":
+        if taken:
             raise ProviderError(f"{kind.plural} {name!r} already exists in the cluster")
         _raise(status, live)
         if op.preview:
