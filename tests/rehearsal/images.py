@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORKLOAD = Path(__file__).parents[2] / "workload"
+EXAMPLE = WORKLOAD.parent / "examples" / "energy_load.py"
 REPOSITORY = "localhost/batch-aiml"
 KEPT = 2
 """How many builds of an image stay in the cache."""
@@ -75,18 +76,20 @@ class Images:
 
     Attributes:
         workload: of the workers and the operator's commands.
+        own_trainer: the same, built with the example of a trainer where its guide puts it.
         redis: Debian's Redis 7.0.
         pause: holds a pod's namespaces.
     """
 
     workload: Image
+    own_trainer: Image
     redis: Image
     pause: Image
 
     @property
     def all(self) -> tuple[Image, ...]:
         """Each of them, the smallest first."""
-        return self.pause, self.redis, self.workload
+        return self.pause, self.redis, self.workload, self.own_trainer
 
 
 def ensure(pause: Path) -> Images:
@@ -105,15 +108,23 @@ def ensure(pause: Path) -> Images:
         shelf = _Shelf(directory)
         base = shelf.get("base", _hash(SUITE, *PACKAGES, *UNUSED), 1.5, _build_base)
         recipe = _hash(base.digest, *map(_read, ("Dockerfile", "requirements.txt")))
+        layers, code = directory / f"layers-{recipe}", _context()
         workload = shelf.get(
             "workload",
-            _hash(recipe, *_context()),
+            _hash(recipe, *code),
             3,
-            lambda archive: _build_workload(archive, base, directory / f"layers-{recipe}"),
+            lambda archive: _build_workload(archive, base, layers, WORKLOAD),
+        )
+        own_trainer = shelf.get(
+            "own-trainer",
+            _hash(recipe, *code, EXAMPLE.read_text()),
+            0.3,
+            lambda archive: _build_with_example(archive, base, layers),
         )
         program = hashlib.sha256(pause.read_bytes()).hexdigest()
         return Images(
             workload=workload,
+            own_trainer=own_trainer,
             redis=Image(f"{REPOSITORY}/redis", base.digest, base.archive),
             pause=shelf.get("pause", program[:16], 0, lambda archive: _build_pause(archive, pause)),
         )
@@ -181,7 +192,16 @@ def _mirror() -> list[str]:
     return [uri for release, uri in pairs if release == SUITE][:1]
 
 
-def _build_workload(archive: Path, base: Image, layers: Path) -> str:
+def _build_with_example(archive: Path, base: Image, layers: Path) -> str:
+    """The image after ``cp examples/energy_load.py workload/trainers/``."""
+    with tempfile.TemporaryDirectory(dir=archive.parent.parent) as temporary:
+        context = Path(temporary) / "workload"
+        shutil.copytree(WORKLOAD, context, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy2(EXAMPLE, context / "trainers")
+        return _build_workload(archive, base, layers, context)
+
+
+def _build_workload(archive: Path, base: Image, layers: Path, context: Path) -> str:
     """The Dockerfile's image; its layers are kept, for a build after a change of the code."""
     for old in layers.parent.glob("layers-*"):
         if old != layers:
@@ -197,7 +217,7 @@ def _build_workload(archive: Path, base: Image, layers: Path) -> str:
         *("buildah", *storage, "bud", *trust, "--isolation", "chroot", "--format", "oci"),
         *("--layers", "--network", "host", *volumes),
         *("--build-arg", f"BASE=oci-archive:{base.archive}"),
-        *("--file", str(WORKLOAD / "Dockerfile"), "--tag", name, str(WORKLOAD)),
+        *("--file", str(context / "Dockerfile"), "--tag", name, str(context)),
     )
     digest = scratch / "pushed"
     _run(

@@ -1,7 +1,7 @@
 """Which tests share a node."""
 
 PARTS = {
-    "local": ("test_namespace", "test_node", "test_local_stack"),
+    "local": ("test_namespace", "test_node", "test_local_stack", "test_own_trainer"),
     "dev": (
         "test_isolation",
         "test_dev_stack",

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import existing
 import pytest
-from existing import WORKER_USER, Cluster
-from google_api.server import FakeGoogle
 from learned import hashes
-from rehearsed import SMALL_WORKERS, WORKERS, changed_settings
-from stack import StackUnderTest
+from local import local_stack, on_node
+from rehearsed import WORKERS, changed_settings
 from waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from existing import Cluster
     from learned import Datasets
     from node import Node
-    from stack import Result
+    from stack import Result, StackUnderTest
 
 WORKERS_SIDE_BY_SIDE = 3
 SIMULATED = (3, 5)
 """Simulated days of the first run, and of both; the tutorial's come before."""
-
-CONTEXT = "engine"
-"""Of the node's kubeconfig."""
 
 BINDING_SECONDS = 10
 """How long ``pulumi up`` waits for a claim that will never be bound."""
@@ -44,33 +39,13 @@ class Journey:
     unchanged: Result | None = None
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How the stack's commands reach the cluster: by its kubeconfig alone."""
-
-    kubeconfig_path: Path
-    authority: Path
-    address: str = "127.0.0.1"
-
-
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """The cluster that ``CLUSTER`` names, or else the run's own node."""
     if found := existing.chosen():
         return found
     node: Node = request.getfixturevalue("node")
-    share: Path = request.getfixturevalue("state") / "local-share"
-    share.mkdir()
-    os.chown(share, WORKER_USER, WORKER_USER)
-    return Cluster(
-        str(node.kubeconfig),
-        CONTEXT,
-        existing.new_namespace(),
-        node.images.workload.reference,
-        node.images.redis.reference,
-        str(share),
-        program=node.kubectl[0],
-    )
+    return on_node(node, node.images.workload, request.getfixturevalue("state") / "local-share")
 
 
 @pytest.fixture(scope="module")
@@ -82,27 +57,10 @@ def stack(
     tell: Callable[[str], None],
 ) -> Iterator[StackUnderTest]:
     """The local stack with small workers; nothing is created yet."""
-    path = Path(cluster.kubeconfig)
-    with FakeGoogle(tmp_path_factory.mktemp("no-google"), "127.0.0.1") as google:
-        directory = tmp_path_factory.mktemp("local")
-        stack = StackUnderTest(directory, tools, google, Reach(path, path), "local", python)
-        _run_as_the_user(stack)
-        workers = {"parallelism": WORKERS_SIDE_BY_SIDE, **SMALL_WORKERS}
-        stack.configure({**workers, **cluster.settings()})
+    directory = tmp_path_factory.mktemp("local")
+    with local_stack(cluster, directory, tools, python, WORKERS_SIDE_BY_SIDE) as stack:
         tell("\n  ".join(["What is set on top of Pulumi.local.yaml:", *changed_settings(stack)]))
         yield stack
-
-
-def _run_as_the_user(stack: StackUnderTest) -> None:
-    """Lets the stack's commands reach the cluster as a user's do, by credential plugins too."""
-    del stack.environment["ENGINE_AWAIT"]  # there is a node for things to become ready on
-    for name in ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
-        del stack.environment[name]
-        if name in os.environ:
-            stack.environment[name] = os.environ[name]
-    stack.environment["HOME"] = os.environ.get("HOME", "/")
-    stack.environment["PATH"] += os.pathsep + os.environ["PATH"]
-    (stack.directory / "bin" / "gke-gcloud-auth-plugin").unlink()
 
 
 @pytest.fixture(scope="module")
