@@ -18,6 +18,10 @@ from workload.numeric import dispatch
 from workload.redis_server import find_redis_server
 
 
+_NUMBERS = {"family": "cpu family", "model": "model"}
+"""What of /proc/cpuinfo tells generations of a processor apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What figures depend on; all as text."""
@@ -60,12 +64,14 @@ def _bytecode() -> str:
 
 
 def _processor() -> str:
-    """The model name; Linux keeps it where ``platform`` does not look."""
+    """The name, and family and model where Linux tells: clouds give many processors one name."""
     listing = Path("/proc/cpuinfo")
-    for line in listing.read_text("utf-8").splitlines() if listing.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = listing.read_text("utf-8").splitlines() if listing.exists() else []
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in said:
+        return platform.processor() or platform.machine()
+    numbers = [f"{key} {said[name]}" for key, name in _NUMBERS.items() if name in said]
+    return " ".join([said["model name"], *numbers])
 
 
 def _server() -> str:

@@ -149,7 +149,7 @@ def _stages(directory: Path, base: Point[FraudModel], paths: Sequence[Path]) -> 
 
 @contextmanager
 def _watched(seconds: dict[str, float]) -> Iterator[None]:
-    """Adds up the time spent in each stage while the context lasts."""
+    """Adds up the time spent in each stage, not in another within it, while the context lasts."""
     with ExitStack() as stack:
         for stage, owner, name in STAGES:
             seconds[stage] = 0.0
@@ -163,11 +163,12 @@ def _counting(
 ) -> Callable[..., object]:
     @wraps(call)
     def counting(*arguments: object, **options: object) -> object:
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), sum(seconds.values())
         try:
             return call(*arguments, **options)
         finally:
-            seconds[stage] += time.perf_counter() - begin
+            within = sum(seconds.values()) - before
+            seconds[stage] += time.perf_counter() - begin - within
 
     return counting
 
