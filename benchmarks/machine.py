@@ -17,7 +17,6 @@ import psutil
 from workload.numeric import dispatch
 from workload.redis_server import find_redis_server
 
-
 _NUMBERS = {"family": "cpu family", "model": "model"}
 """What of /proc/cpuinfo tells generations of a processor apart."""
 
