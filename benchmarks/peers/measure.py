@@ -113,9 +113,13 @@ def measure(*, quick: bool) -> Section:
 
 
 def _delays(seconds: list[float]) -> str:
-    if all(each >= LIMIT_SECONDS for each in seconds):
-        return f"over {LIMIT_SECONDS:.0f}"
-    return Spread.of(seconds).text(1)
+    spread = Spread.of(seconds)
+    median, low, high = (_delay(each) for each in (spread.median, spread.low, spread.high))
+    return median if spread.low >= LIMIT_SECONDS else f"{median} ({low}\N{EN DASH}{high})"
+
+
+def _delay(seconds: float) -> str:
+    return f"over {LIMIT_SECONDS:.0f}" if seconds >= LIMIT_SECONDS else f"{seconds:.1f}"
 
 
 # --- throughput ---
