@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.results import REHEARSED, SECTIONS, store
+from workload.errors import DatasetRefused, UsageError
 from workload.numeric import pinned_environment
 
 HERE = Path(__file__).parent
@@ -26,7 +27,7 @@ def main() -> int:
         "--ceiling",
         type=Path,
         metavar="DIR",
-        help="only show the learner beside the ceiling on the handbook's own days in DIR",
+        help="only show the learner beside the ceiling, on the handbook's own days in DIR",
     )
     options = parser.parse_args()
     _pin()
@@ -45,7 +46,10 @@ def main() -> int:
     from benchmarks.peers import measure as peers  # noqa: PLC0415
 
     if options.ceiling:
-        print(learner.beside_the_ceiling(options.ceiling).text())
+        try:
+            print(learner.beside_the_ceiling(options.ceiling).text())
+        except (UsageError, DatasetRefused) as error:
+            parser.error(str(error))
         return 0
     measure = {
         "queue": queue.measure,

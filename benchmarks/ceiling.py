@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 from scipy.special import expit
 
+from workload.errors import UsageError
 from workload.simulator import (
     CUSTOMER_DAYS,
     CUSTOMERS_PER_DAY,
@@ -76,11 +77,18 @@ class Estimated:
 
     @classmethod
     def of(cls, days: Sequence[Day]) -> Estimated:
-        """Take means over all days, later ones too: a ceiling may know more, but not less."""
+        """Take means over all days, later ones too: a ceiling may know more, but not less.
+
+        Raises:
+            UsageError: ids do not count from 0.
+        """
         customer, terminal, amount, scenario = (
             np.concatenate([getattr(day, name) for day in days])
             for name in ("customer", "terminal", "amount", "scenario")
         )
+        for name, ids in (("CUSTOMER_ID", customer), ("TERMINAL_ID", terminal)):
+            if ids.max() > 2 * len(np.unique(ids)):
+                raise UsageError(f"{name} up to {ids.max()}: ids must count from 0 on")
         own = scenario != _CARD
         size = int(customer.max()) + 1
         paid = np.bincount(customer[own], amount[own], size)

@@ -18,7 +18,7 @@ from workload.evaluation.contenders import Prepared, Streaming
 from workload.evaluation.files import day_files
 from workload.evaluation.protocols import Learned
 from workload.evaluation.resampling import Draws, figures, interval
-from workload.evaluation.results import prepared
+from workload.evaluation.results import Settings, check, prepared
 from workload.features import WIDTHS
 from workload.learner import Learner
 from workload.simulator import DEFAULT_START, World
@@ -174,9 +174,14 @@ def beside_the_ceiling(directory: Path) -> Table:
     """Judges the learner and the ceiling on other days that the simulator's model describes.
 
     Args:
-        directory: the handbook's own days, all 183 of them; ids count from 0.
+        directory: the handbook's own days, all 183 of them, or others that are numbered like them.
+
+    Raises:
+        UsageError: there are too few days, or a gap.
+        DatasetRefused: a file can't be read.
     """
     files = day_files(directory)
+    check(directory, list(files), Settings(protocols.Protocol.handbook))
     days = _prepared(map(read_day, files.values()), next(iter(files)))
     population = Estimated.of([each.day for each in days])
     contenders: dict[str, Contender] = {

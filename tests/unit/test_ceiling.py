@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from benchmarks.ceiling import Cards, Clairvoyant, Estimated, Terminals
 from workload.datasets import Day, day_from_frame
+from workload.errors import UsageError
 from workload.evaluation.contenders import Prepared
 from workload.simulator import DEFAULT_START, World
 
@@ -156,3 +157,9 @@ def test_mean_amounts_can_be_told_from_the_days_alone(world: World, days: list[P
     off = (told.mean_amount / world.mean_amount - 1.0)[often] * np.sqrt(times[often]) / 0.5
     assert abs(off.mean()) < 0.2  # in standard errors of one customer's mean
     assert off.std() == pytest.approx(1.0, abs=0.15)
+
+
+def test_ids_that_are_no_numbers_of_a_list_are_refused(days: list[Prepared]) -> None:
+    far = replace(days[0].day, customer=days[0].day.customer + 10**12)
+    with pytest.raises(UsageError, match=r"CUSTOMER_ID up to 100000000.*count from 0"):
+        Estimated.of([far])
