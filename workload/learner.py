@@ -56,7 +56,12 @@ class Learner:
         """Return a learner whose every probability is 0.5."""
         return cls(np.zeros(COLUMNS), np.zeros(COLUMNS))
 
-    def fit(self, columns: NDArray[np.int32], fraud: NDArray[np.bool_]) -> Learner:
+    def fit(
+        self,
+        columns: NDArray[np.int32],
+        fraud: NDArray[np.bool_],
+        said: NDArray[np.float64] | None = None,
+    ) -> Learner:
         """Return the learner after one pass over a day's rows, in a fixed random order.
 
         No class weights: the probabilities are to mean what they say.
@@ -64,8 +69,10 @@ class Learner:
         Args:
             columns: (n, FEATURES) columns that are 1, as from `features.columns`.
             fraud: (n,) labels; they may all be alike.
+            said: (n,) what `probability` returns for the columns, where it is at hand already.
         """
-        rows, said = _one_hot(columns), self.probability(columns)
+        rows = _one_hot(columns)
+        said = self.probability(columns) if said is None else said
         curvature = FADING * self.curvature + rows.T @ (said * (1.0 - said))
         # Steps of 1 on columns multiplied by a scale are steps of scale squared on the columns.
         scale = np.sqrt(STEP / (PRIOR + curvature))

@@ -91,6 +91,14 @@ def test_the_terms_of_a_row_add_up_to_its_log_odds() -> None:
     assert np.array_equal(terms[:, 2], learner.weights[columns[:, 2]])
 
 
+def test_probabilities_that_are_at_hand_change_nothing_but_the_work() -> None:
+    learner, columns, fraud = trained(), COLUMNS_OF_DAYS[0], FRAUD_OF_DAYS[0]
+    told = learner.fit(columns, fraud, learner.probability(columns))
+    assert canonical.encode(told.to_arrays()) == canonical.encode(
+        learner.fit(columns, fraud).to_arrays()
+    )
+
+
 def test_fit_leaves_the_learner_it_starts_from_alone() -> None:
     learner = trained()
     before = canonical.encode(learner.to_arrays())

@@ -72,12 +72,12 @@ class FraudTrainer:
 
     def fold(self, model: FraudModel, data: Day) -> Folded[FraudModel]:
         """Features from the state, one pass of training, and the state with the day."""
-        dawn, columns = _dawn(model.state, data)
-        _dawn.cache_clear()  # large, and not needed again
-        learner = model.learner.fit(columns, data.fraud)
+        dawn, columns, said = _before(model, data)
+        _before.cache_clear()  # large, and not needed again
+        learner = model.learner.fit(columns, data.fraud, said)
         return Folded(
             FraudModel(dawn.absorb(data), learner),
-            _tested(learner, columns, data),
+            _tested(learner.probability(columns), data),
             {
                 "frauds": int(np.count_nonzero(data.fraud)),
                 "ids": _ids(dawn, data),
@@ -87,8 +87,8 @@ class FraudTrainer:
 
     def evaluate(self, model: FraudModel, data: Day) -> Metrics:
         """See `workload.metrics.evaluate`."""
-        _, columns = _dawn(model.state, data)
-        return _tested(model.learner, columns, data)
+        _, _, said = _before(model, data)
+        return _tested(said, data)
 
     def save(self, model: FraudModel) -> dict[str, object]:
         """State and weights."""
@@ -100,14 +100,18 @@ class FraudTrainer:
 
 
 @lru_cache(maxsize=1)
-def _dawn(state: State, day: Day) -> tuple[State, NDArray[np.int32]]:
-    """The state at the day, and the day's columns: a fold needs those of the test before it."""
-    dawn = state.advance(day.date)
-    return dawn, dawn.columns(day)
+def _before(model: FraudModel, day: Day) -> tuple[State, NDArray[np.int32], NDArray[np.float64]]:
+    """The state at the day, the day's columns, and their probabilities before it is learned.
+
+    A fold needs those of the test before it.
+    """
+    dawn = model.state.advance(day.date)
+    columns = dawn.columns(day)
+    return dawn, columns, model.learner.probability(columns)
 
 
-def _tested(learner: Learner, columns: NDArray[np.int32], day: Day) -> Metrics:
-    return evaluate(learner.probability(columns), day.fraud, day.customer, scenario=day.scenario)
+def _tested(said: NDArray[np.float64], day: Day) -> Metrics:
+    return evaluate(said, day.fraud, day.customer, scenario=day.scenario)
 
 
 def _ids(state: State, day: Day) -> dict[str, int]:
