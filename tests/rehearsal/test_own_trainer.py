@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from node import Node
-    from stack import Result
 
 TRAINER = f"workload.trainers.{EXAMPLE.stem}:EnergyLoad"
 DAYS = 9
@@ -26,9 +25,8 @@ DAYS = 9
 
 @dataclass(frozen=True)
 class Learned:
-    """What ``train.sh`` printed, and where the results are that it fetched, and this machine's."""
+    """Where the results are that ``train.sh`` fetched, and this machine's."""
 
-    train: Result
     fetched: Path
     here: Path
 
@@ -54,8 +52,8 @@ def learned(
     with local_stack(cluster, directory, tools, python, workers=2) as stack:
         stack.configure({"trainer": TRAINER})
         words = ("--yes", "--destroy", "--results", str(fetched), str(data))
-        train = stack.script("train.sh", *words).ok()
-    return Learned(train, fetched, here / "output")
+        stack.script("train.sh", *words).ok()
+    return Learned(fetched, here / "output")
 
 
 def _python(*arguments: str) -> None:
