@@ -50,11 +50,11 @@ def reconcile(queue: Queue, share: Share) -> int:
     chain = [commit.record["checkpoint"] for commit in queue.commits()]
     if not ledger and not chain:
         stray = next(share.output.glob("model_cpt_*.pkl"), None)
-        if stray:
-            raise UsageError(
-                f"{stray}: neither Redis nor the ledger knows this checkpoint; {_REBUILD}"
-            )
-        return 0
+        if stray is None:
+            return 0
+        if queue.commits(-1):  # another worker has made and published the first one meanwhile
+            return reconcile(queue, share)
+        raise UsageError(f"{stray}: neither Redis nor the ledger knows this checkpoint; {_REBUILD}")
     common = min(len(ledger), len(chain))
     if ledger[:common] != chain[:common]:
         raise UsageError(

@@ -224,6 +224,21 @@ def test_checkpoints_that_nobody_knows_are_pointed_out_not_overwritten(world: Wo
     assert all(world.published(dataset).exists() for dataset in DAYS)
 
 
+def test_checkpoint_published_while_a_worker_starts_is_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.lose_ledger()
+    commits = Queue.commits
+
+    def before_the_first(self: Queue, start: int = 0) -> list[Commit]:
+        monkeypatch.setattr(Queue, "commits", commits)
+        return []
+
+    monkeypatch.setattr(Queue, "commits", before_the_first)
+    assert reconcile(world.queue, world.share) == 0
+    assert world.learned() == DAYS
+
+
 def test_chain_is_not_restored_to_a_head_whose_checkpoint_is_lost(world: World) -> None:
     last = world.lines()[-1]
     world.lose_redis()
