@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.results import REHEARSED, SECTIONS, store
+from workload.engine.numeric import pinned_environment
 from workload.errors import DatasetRefused, UsageError
-from workload.numeric import pinned_environment
 
 HERE = Path(__file__).parent
 MEASURED = tuple(name for name in SECTIONS if name != REHEARSED)

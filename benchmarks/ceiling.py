@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import expit
 
 from workload.errors import UsageError
-from workload.simulator import (
+from workload.fraud.simulator import (
     CUSTOMER_DAYS,
     CUSTOMERS_PER_DAY,
     MEAN_AMOUNT,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workload.datasets import Day
-    from workload.evaluation.contenders import Prepared
+    from workload.fraud.evaluation.contenders import Prepared
+    from workload.fraud.transactions import Day
 
 CARD_MEMORY_DAYS = 3 * CUSTOMER_DAYS
 BELOW_ZERO = 0.022750131948179195
@@ -49,7 +49,7 @@ _CERTAIN = 40.0
 
 
 class Population(Protocol):
-    """Whom the days are of: a `workload.simulator.World`, or what is `Estimated` of another."""
+    """Whom the days are of: a `World` of the simulator, or what is `Estimated` of another."""
 
     @property
     def customers(self) -> int:

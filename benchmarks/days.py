@@ -6,7 +6,7 @@ import io
 import pickle
 from typing import TYPE_CHECKING
 
-from workload.simulator import simulate
+from workload.fraud.simulator import simulate
 
 if TYPE_CHECKING:
     from pathlib import Path

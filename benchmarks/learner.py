@@ -12,17 +12,17 @@ import numpy as np
 from benchmarks.ceiling import Clairvoyant, Estimated
 from benchmarks.newton import Newton
 from benchmarks.results import Section, Table, verdict
-from workload.datasets import day_from_frame, read_day
-from workload.evaluation import protocols
-from workload.evaluation.contenders import Prepared, Streaming
-from workload.evaluation.files import day_files
-from workload.evaluation.protocols import Learned
-from workload.evaluation.resampling import Draws, figures, interval
-from workload.evaluation.results import Settings, check, prepared
-from workload.features import WIDTHS
-from workload.learner import Learner
-from workload.simulator import DEFAULT_START, World
-from workload.state import LABEL_LAG_DAYS
+from workload.fraud.evaluation import protocols
+from workload.fraud.evaluation.contenders import Prepared, Streaming
+from workload.fraud.evaluation.files import day_files
+from workload.fraud.evaluation.protocols import Learned
+from workload.fraud.evaluation.resampling import Draws, figures, interval
+from workload.fraud.evaluation.results import Settings, check, prepared
+from workload.fraud.model.features import WIDTHS
+from workload.fraud.model.learner import Learner
+from workload.fraud.model.state import LABEL_LAG_DAYS
+from workload.fraud.simulator import DEFAULT_START, World
+from workload.fraud.transactions import day_from_frame, read_day
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workload.datasets import Day
-    from workload.evaluation.contenders import Contender
-    from workload.evaluation.protocols import Scored
+    from workload.fraud.evaluation.contenders import Contender
+    from workload.fraud.evaluation.protocols import Scored
+    from workload.fraud.transactions import Day
 
 GROUPS = {
     "amount": ("amount", "amount_rule"),

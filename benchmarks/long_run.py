@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.results import Section, Table, verdict
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, Turn, Wait, connect
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext

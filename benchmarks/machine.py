@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from workload.numeric import dispatch
-from workload.redis_server import find_redis_server
+from workload.engine.numeric import dispatch
+from workload.local.redis_server import find_redis_server
 
 _NUMBERS = {"family": "cpu family", "model": "model"}
 """What of /proc/cpuinfo tells generations of a processor apart."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROLES = {
-    "workload.renewer": "renewer",
+    "workload.engine.renewer": "renewer",
     "workload work": "worker",
     "workload run": "supervisor",
     "-server": "Redis",
@@ -81,7 +81,7 @@ def _samples(pid: int) -> Iterator[tuple[str, dict[str, float]]]:
         try:
             command = " ".join(process.cmdline())
             role = next((role for words, role in ROLES.items() if words in command), None)
-            if role is None or "workload.tether" in command:
+            if role is None or "workload.local.tether" in command:
                 continue
             usage = process.memory_full_info()
         except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -14,12 +14,12 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array, diags_array
 from scipy.special import expit
 
-from workload.features import COLUMNS
+from workload.fraud.model.features import COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workload.evaluation.contenders import Prepared
+    from workload.fraud.evaluation.contenders import Prepared
 
 FADING = 0.99
 """What a day leaves of the curvature of the days before it."""

@@ -14,15 +14,15 @@ from unittest.mock import patch
 from benchmarks.days import FORMATS, simulated
 from benchmarks.measure import Cost, Spread, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
-from workload import canonical
-from workload.chain import Point, fold, read
-from workload.checkpoints import CheckpointStore
-from workload.datasets import read_day
-from workload.learner import Learner
-from workload.share import Share
-from workload.state import State
-from workload.trainers import fraud
-from workload.trainers.fraud import FraudModel, FraudTrainer
+from workload.engine import canonical
+from workload.engine.chain import Point, fold, read
+from workload.engine.checkpoints import CheckpointStore
+from workload.fraud import trainer as fraud
+from workload.fraud.model.learner import Learner
+from workload.fraud.model.state import State
+from workload.fraud.trainer import FraudModel, FraudTrainer
+from workload.fraud.transactions import read_day
+from workload.share.store import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -15,9 +15,9 @@ from hiredis import pack_command
 
 from benchmarks.measure import Cost, Spread, cpu_ratio, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, connect
 from workload.queue.client import CRASH_LIMIT, KEYS, NAME, script_text
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

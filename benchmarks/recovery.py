@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.measure import until
 from benchmarks.results import Section, Table, verdict
-from workload.numeric import pinned_environment
+from workload.engine.numeric import pinned_environment
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import connect
 from workload.queue.client import LEASE_SECONDS
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def _quantiles(values: list[float]) -> list[float]:
 
 def _trials(kill: Callable[[ForkServerProcess], None], trials: int) -> list[float]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workload.worker", "workload.trainers.fraud"])
+    context.set_forkserver_preload(["workload.engine.worker", "workload.fraud.trainer"])
     os.environ.update(pinned_environment())
     each = -(-trials // LANES)
     with ThreadPoolExecutor(LANES) as pool:
@@ -147,9 +147,9 @@ def _start(context: ForkServerContext, share: Path, url: str) -> ForkServerProce
 
 
 def _work(share: str, url: str) -> None:
-    from workload.settings import Settings  # noqa: PLC0415
-    from workload.signals import Termination  # noqa: PLC0415
-    from workload.worker import work  # noqa: PLC0415
+    from workload.engine.settings import Settings  # noqa: PLC0415
+    from workload.engine.signals import Termination  # noqa: PLC0415
+    from workload.engine.worker import work  # noqa: PLC0415
 
     os.setsid()
     os.environ |= {

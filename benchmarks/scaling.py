@@ -20,12 +20,12 @@ from benchmarks.days import simulated
 from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
 from benchmarks.workers import Run, run
-from workload.chain import Point, fold, read
-from workload.checkpoints import CheckpointStore
-from workload.datasets import read_day
-from workload.share import Share
-from workload.simulator import DEFAULT_START, World
-from workload.trainers.fraud import FraudTrainer
+from workload.engine.chain import Point, fold, read
+from workload.engine.checkpoints import CheckpointStore
+from workload.fraud.simulator import DEFAULT_START, World
+from workload.fraud.trainer import FraudTrainer
+from workload.fraud.transactions import read_day
+from workload.share.store import Share
 
 WORKERS = (1, 2, 4, 8)
 FORMATS = ("pkl", "parquet")

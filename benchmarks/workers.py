@@ -15,8 +15,8 @@ from benchmarks.batch import running
 from benchmarks.days import simulated
 from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
-from workload.datasets import read_day
-from workload.ledger import read_ledger
+from workload.engine.ledger import read_ledger
+from workload.fraud.transactions import read_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable

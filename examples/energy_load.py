@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workload.dataset_file import DatasetFile
+    from workload.share.dataset_file import DatasetFile
 
 HOURS, WEEK, NUMBERS = 24, 7, 3
 FADES = 0.99

@@ -48,7 +48,7 @@ def main() -> int:
     if not chosen:
         parser.error(f"no mutant's name holds {options.only!r}")
     begin, context = time.monotonic(), multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "workload.queue", "workload.redis_server"])
+    context.set_forkserver_preload(["pytest", "workload.queue", "workload.local.redis_server"])
     wrong = []
     with tempfile.TemporaryDirectory(prefix="mutants-", dir=_memory()) as folder:
         test = partial(_test, context, Path(folder))

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from workload import numeric
+from workload.engine import numeric
 from workload.errors import ExitCode
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Pins the arithmetic, then runs the command line."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.HANDED_BACK))  # nothing is held yet
     numeric.pin(sys.argv[1:])
-    from workload.cli import run  # noqa: PLC0415 - NumPy may only be imported pinned
+    from workload.cli.main import run  # noqa: PLC0415 - NumPy may only be imported pinned
 
     sys.exit(run())
 

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workload.chain import Point, fold, read
-from workload.checkpoints import checkpoint_name
+from workload.engine.chain import Point, fold, read
+from workload.engine.checkpoints import checkpoint_name
 from workload.errors import UsageError
-from workload.report import text_entry
-from workload.share import write_atomic
-from workload.trainers.fraud import FraudTrainer
+from workload.fraud.report import text_entry
+from workload.fraud.trainer import FraudTrainer
+from workload.share.store import write_atomic
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from workload.trainers.fraud import FraudModel
+    from workload.fraud.trainer import FraudModel
 
 
 class FraudDetectionModelTrainer:

@@ -27,8 +27,8 @@ from benchmarks.queue import (
 )
 from benchmarks.results import Section, Table, verdict
 from workload.errors import UsageError, WorkloadError
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, connect
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workload.errors import WorkloadError
-from workload.printable import printable
+from workload.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

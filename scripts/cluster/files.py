@@ -1,6 +1,6 @@
 """Copies datasets to the share and results from it, through a pod: ``send|fetch DIRECTORY POD``.
 
-All files go through one command in the pod; ``workload/exchange.py`` says how.
+All files go through one command in the pod; ``workload/share/exchange.py`` says how.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from scripts.cluster.console import Failure, Line, amount, pause, run
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError
-from workload.exchange import (
+from workload.share.exchange import (
     END,
     PRESENT,
     STORED,
@@ -31,8 +31,8 @@ from workload.exchange import (
     read_list,
     request_line,
 )
-from workload.share import OUTPUT, sync
-from workload.transfer import dataset_files, sha256
+from workload.share.store import OUTPUT, sync
+from workload.share.transfer import dataset_files, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

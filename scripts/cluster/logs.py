@@ -10,7 +10,7 @@ from typing import IO
 
 from scripts.cluster import kube, trouble
 from scripts.cluster.console import pause, run
-from workload.printable import printable
+from workload.text import printable
 
 
 def follow(*, wait: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.cluster import cost, kube, trouble
 from scripts.cluster.console import Failure, Line, pause, run
-from workload.printable import printable
+from workload.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

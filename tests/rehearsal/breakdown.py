@@ -10,7 +10,7 @@ from stack import ROOT
 
 from benchmarks.machine import describe
 from benchmarks.results import REHEARSED, Section, Table, store
-from workload.numeric import BASELINE
+from workload.engine.numeric import BASELINE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 
 from fleet import STEPS, Accident, Fleet, Worker, fleet, write_day
 
-from workload.ledger import read_ledger
+from workload.engine.ledger import read_ledger
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, connect
 from workload.queue.connection import Patience
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, connect
 from workload.queue.client import Limits
 from workload.queue.connection import Patience
-from workload.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from workload.numeric import pinned_environment
-from workload.simulator import World
+from workload.engine.numeric import pinned_environment
+from workload.fraud.simulator import World
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from workload.redis_server import EmbeddedRedis
+    from workload.local.redis_server import EmbeddedRedis
 
 SLOW_SECONDS = 0.5
 """What a slow disk adds to each fsync."""
@@ -38,15 +38,15 @@ PATIENCE_SECONDS = 60.0
 STEPS = {
     "before claim": ("workload.queue.client", "Queue.claim", "before"),
     "after claim": ("workload.queue.client", "Queue.claim", "after"),
-    "after prepare": ("workload.worker", "Worker._prepare", "after"),
-    "before fold": ("workload.worker", "fold", "before"),
-    "after fold": ("workload.worker", "fold", "after"),
-    "while writing": ("workload.share", "os.fsync", "before"),
-    "after write": ("workload.checkpoints", "CheckpointStore.write", "after"),
+    "after prepare": ("workload.engine.worker", "Worker._prepare", "after"),
+    "before fold": ("workload.engine.worker", "fold", "before"),
+    "after fold": ("workload.engine.worker", "fold", "after"),
+    "while writing": ("workload.share.store", "os.fsync", "before"),
+    "after write": ("workload.engine.checkpoints", "CheckpointStore.write", "after"),
     "after commit": ("workload.queue.client", "Queue.complete", "after"),
-    "before publish": ("workload.checkpoints", "CheckpointStore.publish", "before"),
-    "after publish": ("workload.checkpoints", "CheckpointStore.publish", "after"),
-    "before ledger": ("workload.ledger", "write_ledger", "before"),
+    "before publish": ("workload.engine.checkpoints", "CheckpointStore.publish", "before"),
+    "after publish": ("workload.engine.checkpoints", "CheckpointStore.publish", "after"),
+    "before ledger": ("workload.engine.ledger", "write_ledger", "before"),
 }
 """Points of the worker's cycle at which an accident can be arranged: module, function, side."""
 
@@ -163,7 +163,7 @@ def write_day(path: Path, number: int, start: dt.date) -> Path:
 @cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workload.worker", "workload.trainers.fraud", "fleet"])
+    context.set_forkserver_preload(["workload.engine.worker", "workload.fraud.trainer", "fleet"])
     os.environ.update(pinned_environment())  # for the fork server, which starts now
     return context
 
@@ -171,10 +171,10 @@ def _context() -> ForkServerContext:
 def _main(environment: dict[str, str], accident: Accident | None, log: str, slow_disk: str) -> None:
     import logging  # noqa: PLC0415
 
+    from workload.engine.settings import Settings  # noqa: PLC0415
+    from workload.engine.signals import Termination  # noqa: PLC0415
+    from workload.engine.worker import work  # noqa: PLC0415
     from workload.errors import WorkloadError  # noqa: PLC0415
-    from workload.settings import Settings  # noqa: PLC0415
-    from workload.signals import Termination  # noqa: PLC0415
-    from workload.worker import work  # noqa: PLC0415
 
     os.setsid()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

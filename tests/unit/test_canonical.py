@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from workload.canonical import decode, encode
+from workload.engine.canonical import decode, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +192,7 @@ def test_anything_else_is_not_encoded(value: object) -> None:
         ("numpy.testing._private.utils", "runstring"),
         ("numpy._core.multiarray", "scalar"),
         ("numpy.core.numeric", "fromfile"),
-        ("workload.canonical", "encode"),
+        ("workload.engine.canonical", "encode"),
         ("sklearn.linear_model", "SGDClassifier"),
         ("no_such_module", "anything"),
     ],

@@ -12,10 +12,10 @@ import pytest
 from scipy.stats import norm
 
 from benchmarks.ceiling import Cards, Clairvoyant, Estimated, Terminals
-from workload.datasets import Day, day_from_frame
 from workload.errors import UsageError
-from workload.evaluation.contenders import Prepared
-from workload.simulator import DEFAULT_START, World
+from workload.fraud.evaluation.contenders import Prepared
+from workload.fraud.simulator import DEFAULT_START, World
+from workload.fraud.transactions import Day, day_from_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from workload.canonical import encode
-from workload.checkpoints import FORMAT, CheckpointStore, checkpoint_name, load
+from workload.engine.canonical import encode
+from workload.engine.checkpoints import FORMAT, CheckpointStore, checkpoint_name, load
 from workload.errors import DatasetFailed, ShareUnusable
-from workload.share import Share
+from workload.share.store import Share
 
 DATASET = "datasets/training/2018-04-01.pkl"
 NAME = "model_cpt_2018-04-01.pkl"
@@ -90,7 +90,7 @@ class TestPublish:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
         if not links:
-            monkeypatch.setattr("workload.checkpoints.os.link", refuse)
+            monkeypatch.setattr("workload.engine.checkpoints.os.link", refuse)
 
     def test_committed_bytes_get_the_published_name_and_leave_no_other(
         self, store: CheckpointStore
@@ -191,7 +191,7 @@ def test_full_share_is_one_line(store: CheckpointStore, monkeypatch: pytest.Monk
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("workload.share.os.fsync", full)
+    monkeypatch.setattr("workload.share.store.os.fsync", full)
     with pytest.raises(ShareUnusable, match="no space left on device"):
         store.write(checkpoint(1))
     assert list((store.share.output / ".checkpoints").iterdir()) == []

@@ -19,8 +19,10 @@ import pytest
 import typer
 from fleet import until, write_day
 
-from workload import __version__, cli, local
+from workload import __version__
+from workload.cli import main as cli
 from workload.errors import ExitCode, HandedBack, QueueUnavailable
+from workload.local import share_queue as local
 from workload.queue import Queue, connect
 
 if TYPE_CHECKING:
@@ -209,7 +211,7 @@ def test_any_error_is_one_line_with_its_exit_code(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("workload.reporting.rewrite_report", fail)
+    monkeypatch.setattr("workload.engine.reporting.rewrite_report", fail)
     got, out, err = command("report --share x")
     assert (got, out) == (code, "")
     assert err.endswith(f"workload: {text}\n")
@@ -223,7 +225,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     def fail(*_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("workload.reporting.rewrite_report", fail)
+    monkeypatch.setattr("workload.engine.reporting.rewrite_report", fail)
     with pytest.raises(KeyError):
         command(line)
 
@@ -315,7 +317,7 @@ def test_share_in_use_is_refused_in_one_line_but_can_be_looked_at(
 
 def test_share_is_in_use_as_long_as_a_redis_writes_to_it(command: Command, share: Path) -> None:
     script = (
-        "import sys, pathlib, time; from workload import local\n"
+        "import sys, pathlib, time; from workload.local import share_queue as local\n"
         "with local.serve(pathlib.Path(sys.argv[1])) as server:\n"
         "    print(server.url, flush=True); sys.stdin.read()"
     )
@@ -360,7 +362,7 @@ def test_scores_that_cannot_be_written_name_the_file(
     def score(_checkpoint: Path, _dataset: Path, out: Path, **_: object) -> None:
         pyarrow.csv.write_csv(pyarrow.table({"a": [1]}), out)
 
-    monkeypatch.setattr("workload.score.score", score)
+    monkeypatch.setattr("workload.fraud.score.score", score)
     out = tmp_path / "nowhere/scores.csv"
     _, _, err = command(f"score --checkpoint x --dataset y --out {out}")
     assert_one_line(err)

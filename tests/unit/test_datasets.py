@@ -19,11 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workload import dataset_file, datasets
-from workload.dataset_file import dataset_stem, name_date
-from workload.datasets import Day, day_from_frame, read_day
 from workload.errors import DatasetRefused
-from workload.share import SUFFIXES
+from workload.fraud import transactions as datasets
+from workload.fraud.transactions import Day, day_from_frame, read_day
+from workload.share import dataset_file
+from workload.share.dataset_file import dataset_stem, name_date
+from workload.share.store import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +229,8 @@ def test_gzip_files_of_several_members_are_one_file(tmp_path: Path) -> None:
 
 def test_the_module_does_not_import_pandas_or_pyarrow() -> None:
     code = (
-        "import sys; import workload.datasets; assert not {'pandas', 'pyarrow'} & set(sys.modules)"
+        "import sys; import workload.fraud.transactions; "
+        "assert not {'pandas', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from workload import numeric
+from workload.engine import numeric
 
 if TYPE_CHECKING:
     import pytest
@@ -83,7 +83,7 @@ def test_signals_reach_the_worker_itself() -> None:
 def test_every_file_of_the_package_is_in_the_context() -> None:
     patterns = (CONTEXT / ".dockerignore").read_text().split()
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    wanted = ["requirements.txt", *packaged["package-data"]["workload"], "*.py", "*/*.py"]
+    wanted = ["requirements.txt", *packaged["package-data"]["workload"], "**/*.py"]
     files = [path for pattern in wanted for path in CONTEXT.glob(pattern)]
     assert len(files) > 40
     for path in files:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from workload.chain import Dataset, Point, fold
-from workload.datasets import day_from_frame
-from workload.report.drift import BEFORE, RECENT, drift
-from workload.report.summary import read_fold
-from workload.simulator import World
-from workload.trainers.fraud import FraudTrainer
+from workload.engine.chain import Dataset, Point, fold
+from workload.fraud.report.drift import BEFORE, RECENT, drift
+from workload.fraud.report.summary import read_fold
+from workload.fraud.simulator import World
+from workload.fraud.trainer import FraudTrainer
+from workload.fraud.transactions import day_from_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from test_exchange import NAME, put_all
 
-from workload.checkpoints import CheckpointStore
-from workload.share import Share, write_atomic
-from workload.transfer import transfer
+from workload.engine.checkpoints import CheckpointStore
+from workload.share.store import Share, write_atomic
+from workload.share.transfer import transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

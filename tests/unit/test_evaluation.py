@@ -12,21 +12,21 @@ import pytest
 from fleet import write_day
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from workload.datasets import Day, day_from_frame
 from workload.errors import DatasetRefused, UsageError
-from workload.evaluation import protocols
-from workload.evaluation.baselines import learned_baselines
-from workload.evaluation.calibration import calibration, scenarios
-from workload.evaluation.contenders import AmountOnly, Majority, Prepared, Streaming
-from workload.evaluation.files import day_files
-from workload.evaluation.protocols import Learned, Protocol, Scored
-from workload.evaluation.published import NAMES, WINDOWS, with_features
-from workload.evaluation.resampling import Draws, figures, interval
-from workload.evaluation.results import Settings, check, prepared
-from workload.evaluation.results import evaluate as judge
-from workload.evaluation.text import as_text
-from workload.metrics import evaluate
-from workload.simulator import World
+from workload.fraud.evaluation import protocols
+from workload.fraud.evaluation.baselines import learned_baselines
+from workload.fraud.evaluation.calibration import calibration, scenarios
+from workload.fraud.evaluation.contenders import AmountOnly, Majority, Prepared, Streaming
+from workload.fraud.evaluation.files import day_files
+from workload.fraud.evaluation.protocols import Learned, Protocol, Scored
+from workload.fraud.evaluation.published import NAMES, WINDOWS, with_features
+from workload.fraud.evaluation.resampling import Draws, figures, interval
+from workload.fraud.evaluation.results import Settings, check, prepared
+from workload.fraud.evaluation.results import evaluate as judge
+from workload.fraud.evaluation.text import as_text
+from workload.fraud.metrics import evaluate
+from workload.fraud.simulator import World
+from workload.fraud.transactions import Day, day_from_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -495,7 +495,7 @@ def test_command_prints_json_and_says_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from workload import cli  # noqa: PLC0415
+    from workload.cli import main as cli  # noqa: PLC0415
 
     for path in sorted((directory / "training").iterdir())[:40]:
         (tmp_path / path.name).symlink_to(path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workload.errors import ShareUnusable, UsageError, WorkloadError
-from workload.exchange import (
+from workload.share.exchange import (
     END,
     FILES,
     LINE,
@@ -388,8 +388,8 @@ def test_a_full_share_is_one_line_and_what_was_stored_stays(
             raise error
         sync(descriptor)
 
-    monkeypatch.setattr("workload.exchange.os.fsync", fsync)
-    monkeypatch.setattr("workload.exchange.sync", lambda _: None)
+    monkeypatch.setattr("workload.share.exchange.os.fsync", fsync)
+    monkeypatch.setattr("workload.share.exchange.sync", lambda _: None)
     with pytest.raises(ShareUnusable, match=r"2018-04-01\.pkl: no space left on device"):
         put_all(share, MANY)
     assert list(visible(share)) == ["datasets/testing/test_dataset.pkl"]
@@ -564,8 +564,8 @@ def test_a_share_that_is_not_mounted_is_one_line(share: Path) -> None:
 def test_the_share_is_that_of_the_environment_or_where_a_cluster_mounts_it(
     share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workload.cli import _root  # noqa: PLC0415
-    from workload.settings import Settings  # noqa: PLC0415
+    from workload.cli.main import _root  # noqa: PLC0415
+    from workload.engine.settings import Settings  # noqa: PLC0415
 
     monkeypatch.delenv("WORKLOAD_SHARE", raising=False)
     assert _root(None) == Settings.load().share

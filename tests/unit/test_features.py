@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from workload import canonical
-from workload.counters import (
+from workload.engine import canonical
+from workload.fraud.model.counters import (
     DAILY_DECAY,
     Groups,
     Table,
@@ -27,10 +27,10 @@ from workload.counters import (
     packed_ids,
     unpacked_ids,
 )
-from workload.datasets import Day
-from workload.features import COLUMNS, FEATURES, WIDTHS
-from workload.labels import AMOUNT_BINS, amount_bins
-from workload.state import FORGOTTEN, LABEL_LAG_DAYS, State
+from workload.fraud.model.features import COLUMNS, FEATURES, WIDTHS
+from workload.fraud.model.labels import AMOUNT_BINS, amount_bins
+from workload.fraud.model.state import FORGOTTEN, LABEL_LAG_DAYS, State
+from workload.fraud.transactions import Day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,11 +11,11 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import average_precision_score
 
-from workload import canonical
-from workload.datasets import Day
-from workload.features import COLUMNS, WIDTHS
-from workload.learner import Learner
-from workload.state import State
+from workload.engine import canonical
+from workload.fraud.model.features import COLUMNS, WIDTHS
+from workload.fraud.model.learner import Learner
+from workload.fraud.model.state import State
+from workload.fraud.transactions import Day
 
 RNG = np.random.default_rng(5)
 FIRST = np.cumsum([0, *WIDTHS.values()])[:-1]

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workload import ledger
-from workload.canonical import encode
-from workload.checkpoints import FORMAT, CheckpointStore
+from workload.engine import ledger
+from workload.engine.canonical import encode
+from workload.engine.checkpoints import FORMAT, CheckpointStore
+from workload.engine.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
 from workload.errors import DatasetFailed, UsageError
-from workload.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
 from workload.queue import Commit, Queue, connect
 from workload.queue.connection import Patience
-from workload.share import Share
+from workload.share.store import Share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from workload.redis_server import EmbeddedRedis
+    from workload.local.redis_server import EmbeddedRedis
 
 
 @pytest.fixture

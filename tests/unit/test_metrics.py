@@ -16,7 +16,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from workload.metrics import (
+from workload.fraud.metrics import (
     BINS,
     CARDS,
     EDGES,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fleet import write_day
 
-from workload import numeric
+from workload.engine import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,9 @@ import hashlib, math, sys
 from pathlib import Path
 import numpy as np
 from numpy._core._multiarray_umath import __cpu_features__ as features
-from workload import canonical
-from workload.datasets import read_day
-from workload.state import State
+from workload.engine import canonical
+from workload.fraud.transactions import read_day
+from workload.fraud.model.state import State
 
 state, seen = State.empty(), hashlib.sha256()
 for path in sorted(Path(sys.argv[1]).iterdir()):

@@ -18,24 +18,24 @@ import pytest
 from fleet import fleet, write_day
 
 from examples.energy_load import WEEK, EnergyLoad, Forecaster, write_days
-from workload import cli
-from workload.chain import Dataset, Point, fold, read
-from workload.check import folded
-from workload.checkpoints import CheckpointStore, load
-from workload.dataset_file import DatasetFile, name_date
+from workload.cli import main as cli
+from workload.engine.chain import Dataset, Point, fold, read
+from workload.engine.checkpoints import CheckpointStore, load
+from workload.engine.ledger import NAME, read_ledger
+from workload.engine.reconcile import rebuild
+from workload.engine.reporting import rewrite_report
+from workload.engine.trainer_check import folded
 from workload.errors import DatasetRefused, ExitCode, UsageError
-from workload.ledger import NAME, read_ledger
-from workload.reconcile import rebuild
+from workload.fraud.trainer import FraudTrainer
 from workload.report import plain
-from workload.reporting import rewrite_report
-from workload.share import Share
+from workload.share.dataset_file import DatasetFile, name_date
+from workload.share.store import Share
 from workload.trainers import loading
-from workload.trainers.fraud import FraudTrainer
 from workload.trainers.protocol import Folded
 
 if TYPE_CHECKING:
+    from workload.local.redis_server import EmbeddedRedis
     from workload.queue import Queue
-    from workload.redis_server import EmbeddedRedis
 
 ROOT = Path(__file__).parents[2]
 SPEC = "examples.energy_load:EnergyLoad"
@@ -479,7 +479,9 @@ def test_checker_folds_what_a_worker_folds(
 # --- what is general knows nothing of frauds ------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["worker", "reconcile", "queue/client", "reporting"])
+@pytest.mark.parametrize(
+    "module", ["engine/worker", "engine/reconcile", "queue/client", "engine/reporting"]
+)
 def test_import_of_the_fraud_learner_into_what_is_general_breaks_a_contract(
     module: str, tmp_path: Path
 ) -> None:
@@ -489,7 +491,7 @@ def test_import_of_the_fraud_learner_into_what_is_general_breaks_a_contract(
             shutil.copy(init, tmp_path / init.relative_to(ROOT))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     broken = tmp_path / f"workload/{module}.py"
-    broken.write_text(broken.read_text() + "\nfrom workload.learner import Learner\n")
+    broken.write_text(broken.read_text() + "\nfrom workload.fraud.model.learner import Learner\n")
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
         [linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False

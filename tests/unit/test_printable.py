@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from workload.printable import PrintableFormatter, printable
+from workload.text import PrintableFormatter, printable
 
 
 @pytest.mark.parametrize(

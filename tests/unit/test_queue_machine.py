@@ -33,15 +33,15 @@ from hypothesis.stateful import (
 )
 from queue_model import Model
 
-from workload.checkpoints import CheckpointStore
+from workload.engine.checkpoints import CheckpointStore
+from workload.engine.ledger import Projector, read_ledger
+from workload.engine.reconcile import reconcile
 from workload.errors import LeaseLost
-from workload.ledger import Projector, read_ledger
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Empty, Halted, Lease, Queue, Turn, Wait, connect
 from workload.queue.client import Limits
 from workload.queue.connection import Patience
-from workload.reconcile import reconcile
-from workload.redis_server import EmbeddedRedis
-from workload.share import Share
+from workload.share.store import Share
 
 DATASETS = [f"2018-04-0{day}" for day in range(1, 7)]
 LIMITS = Limits(lease_seconds=3600.0, max_attempts=3, crash_limit=4)

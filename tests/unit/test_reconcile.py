@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from fleet import fleet, write_day
 
-from workload import ledger
-from workload.canonical import encode
-from workload.checkpoints import FORMAT, CheckpointStore
+from workload.engine import ledger
+from workload.engine.canonical import encode
+from workload.engine.checkpoints import FORMAT, CheckpointStore
+from workload.engine.ledger import commit_of, read_ledger, write_ledger
+from workload.engine.reconcile import Rebuilt, rebuild, reconcile
 from workload.errors import DatasetFailed, QueueUnavailable, UsageError
-from workload.ledger import commit_of, read_ledger, write_ledger
+from workload.fraud.trainer import FraudTrainer
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Commit, Queue, connect
 from workload.queue.connection import Patience
-from workload.reconcile import Rebuilt, rebuild, reconcile
-from workload.redis_server import EmbeddedRedis
-from workload.share import Share
-from workload.trainers.fraud import FraudTrainer
+from workload.share.store import Share
 
 if TYPE_CHECKING:
     from pathlib import Path

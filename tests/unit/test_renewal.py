@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from fleet import until
 
+from workload.engine.lease_keeper import LeaseKeeper
+from workload.engine.settings import Settings
 from workload.errors import LeaseLost
 from workload.queue import Claimed, Queue, connect
 from workload.queue.client import Limits
 from workload.queue.connection import Patience
-from workload.renewal import LeaseKeeper
-from workload.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from workload.local.redis_server import EmbeddedRedis
     from workload.queue import Lease
-    from workload.redis_server import EmbeddedRedis
 
 LEASE_SECONDS = 0.5
 

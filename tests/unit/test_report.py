@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workload.metrics import BINS, EDGES
-from workload.report import text_entry, write_report
-from workload.report.drift import drift, stability_index
-from workload.report.page import page
+from workload.fraud.metrics import BINS, EDGES
+from workload.fraud.report import text_entry, write_report
+from workload.fraud.report.drift import drift, stability_index
+from workload.fraud.report.page import page
+from workload.fraud.report.summary import pool_next_day, read_fold, trailing
+from workload.fraud.report.text import text_report
 from workload.report.plots import date_ticks
-from workload.report.summary import pool_next_day, read_fold, trailing
-from workload.report.text import text_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -404,7 +404,7 @@ def test_a_failed_write_keeps_the_old_report(
 
 
 def test_importing_the_report_loads_no_plotting_library() -> None:
-    code = "import sys, workload.report; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, workload.fraud.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

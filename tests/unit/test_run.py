@@ -26,21 +26,23 @@ import pytest
 from fleet import PATIENCE_SECONDS, until, write_day
 
 from examples.energy_load import write_days as write_energy_days
-from workload import cli, local, numeric
-from workload.checkpoints import load
+from workload.cli import main as cli
+from workload.engine import numeric
+from workload.engine.checkpoints import load
+from workload.engine.ledger import read_ledger
 from workload.errors import ExitCode, UsageError, WorkloadError
-from workload.ledger import read_ledger
+from workload.local import share_queue as local
+from workload.local.redis_server import EmbeddedRedis
+from workload.local.supervisor import MAX_REPLACEMENTS, Supervisor
 from workload.queue import Claimed, Queue, connect
 from workload.queue.client import Limits
 from workload.queue.connection import Patience
-from workload.redis_server import EmbeddedRedis
-from workload.share import Share
-from workload.supervisor import MAX_REPLACEMENTS, Supervisor
+from workload.share.store import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workload.supervisor import RunProgress
+    from workload.local.supervisor import RunProgress
 
     Command = Callable[[str], tuple[int, str, str]]
 
@@ -487,7 +489,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]
             return started[-1]
 
         replaced = SimpleNamespace(**vars(subprocess) | {"Popen": start})
-        monkeypatch.setattr("workload.supervisor.subprocess", replaced)
+        monkeypatch.setattr("workload.local.supervisor.subprocess", replaced)
 
     yield install
     for process in started:

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from fleet import write_day
 
-from workload.canonical import encode
-from workload.chain import Point, fold, read
-from workload.datasets import read_day
+from workload.engine.canonical import encode
+from workload.engine.chain import Point, fold, read
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
-from workload.features import SAID, WIDTHS
-from workload.score import score
-from workload.trainers.fraud import FraudTrainer
+from workload.fraud.model.features import SAID, WIDTHS
+from workload.fraud.score import score
+from workload.fraud.trainer import FraudTrainer
+from workload.fraud.transactions import read_day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +153,7 @@ def test_full_disk_leaves_the_old_scores_and_nothing_else(
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("workload.share.os.fsync", full)
+    monkeypatch.setattr("workload.share.store.os.fsync", full)
     with pytest.raises(ShareUnusable, match="no space left on device"):
         score(checkpoint, days[2], old)
     assert old.read_text() == "old"
@@ -180,7 +180,7 @@ def test_cards_to_check_are_those_ranked_highest_and_the_threshold_separates_the
 def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
     days: list[Path], checkpoint: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workload.score.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("workload.fraud.score.ROWS_AT_ONCE", 100)
     frame = scored(checkpoint, days[2], out / "scores.csv", explain=True)
     model = Point.from_bytes(TRAINER, checkpoint.read_bytes()).model
     day = read_day(days[2])
@@ -204,7 +204,7 @@ def test_a_day_scored_in_parts_has_the_scores_of_the_whole(
 ) -> None:
     whole = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
     for rows in (50, 300):
-        monkeypatch.setattr("workload.score.ROWS_AT_ONCE", rows)
+        monkeypatch.setattr("workload.fraud.score.ROWS_AT_ONCE", rows)
         parts = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
         exact = [name for name in whole if "LOG_ODDS" not in str(name)]
         pd.testing.assert_frame_equal(parts[exact], whole[exact])

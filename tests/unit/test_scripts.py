@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from workload.redis_server import EmbeddedRedis
+    from workload.local.redis_server import EmbeddedRedis
 
 SCRIPTS = sorted(
     path.stem for path in (ROOT / "scripts").glob("*.sh") if "cluster.bash" in path.read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from workload.engine.settings import Settings
 from workload.errors import ExitCode, UsageError
-from workload.settings import Settings
 
 SECRET = "geheim"  # noqa: S105 - what must never show
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workload.errors import DatasetFailed, DatasetRefused, ShareUnusable
-from workload.share import NotVisible, Share, write_atomic, writing
+from workload.share.store import NotVisible, Share, write_atomic, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_file_that_never_becomes_visible_fails_after_the_configured_wait(tmp_pat
     now = [0.0]
     share = Share(tmp_path, visibility_seconds=90.0, pause=pause)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workload.share.time.monotonic", lambda: now[0])
+        patch.setattr("workload.share.store.time.monotonic", lambda: now[0])
         with pytest.raises(DatasetFailed, match="some file: no such file after 90 s"):
             share.when_visible("some file", (tmp_path / "never").read_bytes)
     assert sum(slept) == pytest.approx(90.0)
@@ -94,7 +94,9 @@ def test_other_errors_are_not_waited_for(share: Share) -> None:
         share.when_visible("name", share.root.read_bytes)
 
 
-@pytest.mark.parametrize("step", ["workload.share.os.fsync", "workload.share.Path.replace"])
+@pytest.mark.parametrize(
+    "step", ["workload.share.store.os.fsync", "workload.share.store.Path.replace"]
+)
 def test_write_that_fails_leaves_the_old_file_and_nothing_else(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,8 +131,8 @@ def test_content_is_durable_before_its_name_and_the_name_before_the_return(
         events.append("name")
         return replace(old, new)
 
-    monkeypatch.setattr("workload.share.os.fsync", noted_sync)
-    monkeypatch.setattr("workload.share.Path.replace", noted_replace)
+    monkeypatch.setattr("workload.share.store.os.fsync", noted_sync)
+    monkeypatch.setattr("workload.share.store.Path.replace", noted_replace)
     write_atomic(path, b"content")
     assert events == ["content", "name", "directory"]
 

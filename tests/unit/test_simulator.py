@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workload.datasets import read_day
 from workload.errors import UsageError
-from workload.simulator import FORMATS, World, simulate
+from workload.fraud.simulator import FORMATS, World, simulate
+from workload.fraud.transactions import read_day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ def test_a_customer_is_compromised_for_14_days_and_a_third_of_the_payments_are_s
 def test_customers_use_only_terminals_closer_than_the_radius() -> None:
     random = np.random.default_rng(5)
     customers, terminals = random.random((40, 2)) * 100, random.random((700, 2)) * 100
-    from workload.simulator import _terminals_in_reach  # noqa: PLC0415 - internal on purpose
+    from workload.fraud.simulator import _terminals_in_reach  # noqa: PLC0415 - internal on purpose
 
     offsets, members = _terminals_in_reach(customers, terminals)
     for number, place in enumerate(customers):
@@ -160,7 +160,7 @@ def test_a_customer_out_of_reach_of_every_terminal_never_pays() -> None:
 
 
 def test_poisson_counts_follow_their_rate() -> None:
-    from workload.simulator import _poisson_thresholds  # noqa: PLC0415 - internal on purpose
+    from workload.fraud.simulator import _poisson_thresholds  # noqa: PLC0415 - internal on purpose
 
     rate = np.array([0.0, 0.3, 1.0, 2.5, 4.0])
     thresholds = _poisson_thresholds(rate)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-IMPATIENT = "from workload import tether; tether.GRACE_SECONDS = 0.1; tether.main()"
+IMPATIENT = "from workload.local import tether; tether.GRACE_SECONDS = 0.1; tether.main()"
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 1; done"
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from fleet import write_day
 
-from workload.canonical import encode
-from workload.chain import Point, fold, read
+from workload.engine.canonical import encode
+from workload.engine.chain import Point, fold, read
 from workload.errors import DatasetRefused, UsageError
+from workload.fraud.trainer import FraudTrainer
 from workload.trainer import FraudDetectionModelTrainer
-from workload.trainers.fraud import FraudTrainer
 
 if TYPE_CHECKING:
     from pathlib import Path

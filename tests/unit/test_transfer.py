@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workload.errors import ShareUnusable, UsageError
-from workload.transfer import transfer
+from workload.share.transfer import transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ def test_copy_that_fails_leaves_no_partial_file_and_is_resumed(
         return target
 
     with monkeypatch.context() as patch:
-        patch.setattr("workload.transfer.shutil.copyfile", copyfile)
+        patch.setattr("workload.share.transfer.shutil.copyfile", copyfile)
         with pytest.raises(error):
             transfer(source, share)
     assert sorted(contents(share)) == FILES[:2]
@@ -157,7 +157,7 @@ def test_unreadable_source_is_not_blamed_on_the_share(
     def unreadable(path: Path, _target: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr("workload.transfer.shutil.copyfile", unreadable)
+    monkeypatch.setattr("workload.share.transfer.shutil.copyfile", unreadable)
     with pytest.raises(Exception, match="permission denied") as caught:
         transfer(source, share)
     assert str(source) in str(caught.value)

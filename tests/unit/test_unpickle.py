@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workload.unpickle import load_frame
+from workload.readers.pickled_frame import load_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,7 +265,7 @@ def test_missing_values_are_not_read_as_numbers(dtype: str) -> None:
 
 def test_reading_a_pickle_does_not_import_pandas() -> None:
     code = (  # in a fresh process: this one has pandas
-        "import sys; from workload.unpickle import load_frame; "
+        "import sys; from workload.readers.pickled_frame import load_frame; "
         "load_frame(sys.stdin.buffer.read()).column('TX_AMOUNT'); "
         "assert 'pandas' not in sys.modules"
     )
@@ -292,7 +292,7 @@ pandas.read_csv pandas.DataFrame.query pandas.core.frame.DataFrame.eval pandas.r
 pandas.core.internals.blocks.Block pandas._libs.internals.SharedBlock
 pandas.compat.pickle_compat.loads pyarrow.lib.foreign_buffer
 pyarrow.lib.memory_map pyarrow.lib.OSFile pyarrow.py_buffer
-zoneinfo.ZoneInfo.from_file joblib.load __main__.anything workload.unpickle.load_frame
+zoneinfo.ZoneInfo.from_file joblib.load __main__.anything workload.readers.pickled_frame.load_frame
 """.split()  # noqa: SIM905 - ninety lines as a list
 
 

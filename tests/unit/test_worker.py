@@ -14,13 +14,13 @@ import psutil
 import pytest
 from fleet import STEPS, Accident, Fleet, fleet, until, write_day
 
-from workload.chain import Point
-from workload.ledger import read_ledger
+from workload.engine.chain import Point
+from workload.engine.ledger import read_ledger
+from workload.fraud.trainer import FraudTrainer
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, connect
 from workload.queue.connection import Patience
-from workload.redis_server import EmbeddedRedis
-from workload.share import Share
-from workload.trainers.fraud import FraudTrainer
+from workload.share.store import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from workload.report.summary import printable
+from workload.fraud.report.summary import printable
 
 NONE = "n/a"
 

@@ -9,14 +9,14 @@ from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING
 
+from workload.fraud.report.summary import base_name
 from workload.report.markup import plural, text
-from workload.report.summary import base_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from workload.report.summary import Fold
+    from workload.fraud.report.summary import Fold
 
 
 NEW_REPORT = ("# write this report again from the ledger", "workload report --share .")

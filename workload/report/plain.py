@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from workload.report.figures import figure, speed, trouble
+from workload.fraud.report.figures import figure, speed, trouble
+from workload.fraud.report.summary import Fold, base_name, printable, read_fold
+from workload.fraud.report.tables import long_table, row
+from workload.fraud.report.text import NO_EARLIER_CHECKPOINT, NOT_MEASURED, RULE, dead_lines
 from workload.report.markup import NONE, plural, text
 from workload.report.parts import (
     NEW_REPORT,
@@ -21,10 +24,7 @@ from workload.report.parts import (
     verify,
 )
 from workload.report.plots import line_plot
-from workload.report.summary import Fold, base_name, printable, read_fold
-from workload.report.tables import long_table, row
-from workload.report.text import NO_EARLIER_CHECKPOINT, NOT_MEASURED, RULE, dead_lines
-from workload.share import write_atomic
+from workload.share.store import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def write_report(
     *,
     generated: datetime,
 ) -> tuple[Path, Path]:
-    """Write `report.txt` and `report.html`; see `workload.report.write_report`."""
+    """Write `report.txt` and `report.html`; see `workload.fraud.report.write_report`."""
     steps = [read_step(record) for record in ledger]
     text_path, page_path = output / "report.txt", output / "report.html"
     write_atomic(text_path, _text_report(steps, dead, generated).encode())
@@ -62,7 +62,7 @@ def write_report(
 
 
 def closing_line(record: Mapping[str, object]) -> str:
-    """Say in one line how good the newest checkpoint is; see `workload.report.closing_line`."""
+    """Say in one line how good the newest checkpoint is; as that of `fraud`."""
     step = read_step(record)
     for numbers, what in (
         (step.testing, "Tested on the testing day"),

@@ -33,7 +33,7 @@ def load(trainer: str, *, label: str) -> Trainer[Any, Any]:
         UsageError: it can't be found or imported, or is no trainer.
     """
     if trainer == DEFAULT:
-        from workload.trainers.fraud import FraudTrainer  # noqa: PLC0415 - takes a second
+        from workload.fraud.trainer import FraudTrainer  # noqa: PLC0415 - takes a second
 
         return FraudTrainer(label)
     found = _found(trainer)

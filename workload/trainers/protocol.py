@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from workload.dataset_file import DatasetFile
+    from workload.share.dataset_file import DatasetFile
 
     Metrics = Mapping[str, object]
     """Figure by name, as builtins: numbers, None where one is undefined, or more detail.

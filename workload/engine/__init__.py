@@ -1,0 +1,1 @@
+"""One batch of any trainer: workers, the chain of checkpoints, the ledger, and their settings."""

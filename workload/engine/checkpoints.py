@@ -1,0 +1,124 @@
+"""Checkpoint files: written once under a name that is their hash, published after the commit.
+
+``output/.checkpoints/<sha256>.pkl`` is immutable. ``output/model_cpt_<dataset stem>.pkl`` is the
+name users know; it is set only from a commit record, so a worker that lost its lease can leave an
+unused file behind but never replace a committed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from workload.engine.canonical import decode
+from workload.share.store import NotVisible, Share, sync, write_atomic, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FORMAT = "batch-aiml checkpoint 2"
+_PREFIX = "model_cpt_"
+_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file"}
+
+
+def checkpoint_name(dataset: str) -> str:
+    """The published name for a dataset: ``model_cpt_2018-04-01.pkl``."""
+    name = PurePosixPath(dataset).name
+    stem = name.removesuffix(".gz").rsplit(".", 1)[0]
+    return f"{_PREFIX}{stem}.pkl"
+
+
+def sha256(content: bytes) -> str:
+    """Hex digest; what ``sha256sum`` prints for the file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def load(content: bytes, what: str) -> dict[str, Any]:
+    """Decodes a checkpoint's bytes; raises ValueError naming ``what`` when they are not one."""
+    try:
+        tree = decode(content)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
+    if tree.get("format") != FORMAT:
+        raise ValueError(f"{what}: not a checkpoint of this version ({FORMAT} is needed)")
+    record = tree.get("record")
+    if not isinstance(record, dict) or not record.keys() >= _RECORD:
+        raise ValueError(f"{what}: not a checkpoint (its ledger record is missing)")
+    return tree
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStore:
+    """The checkpoints on a share."""
+
+    share: Share
+
+    def write(self, content: bytes) -> str:
+        """Stores bytes durably under their hash and returns it; raises ShareUnusable."""
+        digest = sha256(content)
+        path = self._immutable(digest)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._is(path, digest):
+                write_atomic(path, content)
+        return digest
+
+    def read(self, digest: str, dataset: str) -> bytes:
+        """The bytes of a committed checkpoint, waiting for them to become visible.
+
+        Raises:
+            DatasetFailed: they stayed invisible, or the file has another content.
+        """
+        published = self.share.output / checkpoint_name(dataset)
+
+        def look() -> bytes:
+            for path in (self._immutable(digest), published):
+                with suppress(FileNotFoundError):
+                    content = path.read_bytes()
+                    if sha256(content) == digest:
+                        return content
+            raise NotVisible(f"checkpoint {digest[:12]} is not there or has another content")
+
+        return self.share.when_visible(published.name, look)
+
+    def publish(self, record: Mapping[str, Any]) -> None:
+        """Gives a committed checkpoint its published name; does nothing when it has it."""
+        immutable = self._immutable(record["checkpoint"])
+        published = self.share.output / record["checkpoint_file"]
+        with suppress(FileNotFoundError):
+            if published.samefile(immutable) or self._is(published, record["checkpoint"]):
+                return
+        content = self.read(record["checkpoint"], record["dataset"])
+        temporary = published.with_name(f".{published.name}.{secrets.token_hex(8)}.tmp")
+        with writing(published):
+            try:
+                os.link(immutable, temporary)
+            except OSError:  # a file system without hard links
+                write_atomic(published, content)
+            else:
+                temporary.replace(published)
+                sync(published.parent)
+                with suppress(FileNotFoundError):  # replacing a link by itself leaves both names
+                    temporary.unlink()
+
+    def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Every published checkpoint: path and record with its hash; {} when it is unreadable."""
+        for path in sorted(self.share.output.glob(f"{_PREFIX}*.pkl")):
+            record: dict[str, Any] = {}
+            content = path.read_bytes()
+            with suppress(ValueError):
+                record = {**load(content, path.name)["record"], "checkpoint": sha256(content)}
+            yield path, record
+
+    def _immutable(self, digest: str) -> Path:
+        return self.share.output / ".checkpoints" / f"{digest}.pkl"
+
+    def _is(self, path: Path, digest: str) -> bool:
+        with suppress(FileNotFoundError):
+            return sha256(path.read_bytes()) == digest
+        return False

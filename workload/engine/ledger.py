@@ -1,0 +1,156 @@
+"""The ledger: one line per committed dataset, a projection of the commits kept in Redis.
+
+The ledger proves what was published: a dataset has a line only after its checkpoint has its
+published name.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workload.engine.checkpoints import CheckpointStore
+from workload.errors import UsageError
+from workload.queue.client import Commit, Queue
+from workload.share.store import Share, write_atomic, writing
+from workload.trainers.identity import DEFAULT_HEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+NAME = "ledger.jsonl"
+
+_FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed"}
+
+
+def ledger_line(commit: Commit) -> dict[str, Any]:
+    """A commit as the ledger shows it."""
+    return {
+        **commit.record,
+        "attempts": commit.attempts,
+        "crashes": commit.crashes,
+        "committed": commit.committed,
+    }
+
+
+def commit_of(line: Mapping[str, Any]) -> Commit:
+    """The commit a ledger line was made from."""
+    envelope = {"attempts", "crashes", "committed"}
+    record = {key: value for key, value in line.items() if key not in envelope}
+    return Commit(record, line["attempts"], line["crashes"], line["committed"])
+
+
+def headline(record: Mapping[str, Any]) -> dict[str, str]:
+    """The figures to show of a record where there is room for few: of the next day, if tested."""
+    metrics = record["metrics"]["next_day"] or record["metrics"]["training"]
+    names = record.get("headline", DEFAULT_HEADLINE)
+    return {name: figure(metrics.get(name)) for name in names}
+
+
+def figure(value: object) -> str:
+    """A metric for a line of text."""
+    if isinstance(value, float):
+        text = f"{value:.3f}"
+        return text if float(text) or not value else f"{value:.3g}"
+    return "n/a" if value is None else str(value)
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """The ledger's lines, none when there is no ledger.
+
+    Raises:
+        UsageError: the file is not a ledger.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    try:
+        lines = [json.loads(line) for line in content.decode().splitlines()]
+        if not all(isinstance(line, dict) and line.keys() >= _FIELDS for line in lines):
+            raise ValueError("a line lacks fields")  # noqa: TRY301
+    except ValueError as error:
+        raise UsageError(
+            f"{path}: not a ledger ({error}); `workload queue rebuild` writes it again"
+        ) from error
+    return lines
+
+
+@dataclass(slots=True)
+class Projector:
+    """Publishes committed checkpoints and rewrites the ledger.
+
+    Any number of projectors may work on one share: each looks again after it has written, so the
+    one that writes last has seen every commit.
+
+    Args:
+        share: where to publish.
+        queue: where the commits are.
+        interval: shortest time between two ledgers, in seconds, while work goes on.
+    """
+
+    share: Share
+    queue: Queue
+    interval: float = 1.0
+    _lines: list[dict[str, Any]] = field(default_factory=list)
+    _written: int = -1
+    _written_at: float = float("-inf")
+
+    def project(self, *, force: bool = True) -> list[dict[str, Any]]:
+        """Brings share and ledger up to the commits; returns the ledger's lines.
+
+        Args:
+            force: write the ledger even when the last one is younger than ``interval``.
+        """
+        store = CheckpointStore(self.share)
+        proven: set[str] = set()
+        while True:
+            known = len(self._lines)
+            commits = self.queue.commits(max(0, known - 1))
+            if known:  # the last known commit again: it tells whether the chain is still the same
+                last = self._lines[-1]["checkpoint"]
+                if not commits or commits[0].record["checkpoint"] != last:
+                    self._lines, self._written = [], -1
+                    continue
+                del commits[0]
+            elif commits:
+                proven = {line["checkpoint"] for line in ledger_if_any(self.share)}
+            if not commits:
+                break
+            for commit in commits:
+                if commit.record["checkpoint"] not in proven:
+                    store.publish(commit.record)
+                self._lines.append(ledger_line(commit))
+            self._write(force=force)
+        self._write(force=force)
+        return self._lines
+
+    def _write(self, *, force: bool) -> None:
+        now = time.monotonic()
+        if self._written == len(self._lines):
+            return
+        if not force and now - self._written_at < self.interval:
+            return
+        if self._lines:
+            write_ledger(self.share, self._lines)
+        self._written, self._written_at = len(self._lines), now
+
+
+def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Replaces the ledger; leaves an equal one alone, with its time stamp."""
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    path = share.output / NAME
+    with writing(path):
+        if not path.exists() or path.read_bytes() != content:
+            write_atomic(path, content)
+
+
+def ledger_if_any(share: Share) -> list[dict[str, Any]]:
+    """The ledger's lines; none when it is damaged."""
+    try:
+        return read_ledger(share.output / NAME)
+    except UsageError:
+        return []

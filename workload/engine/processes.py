@@ -1,0 +1,20 @@
+"""Starting this package's own modules as processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command line of ``python -m module``, never importing from the current directory."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def module_environment() -> dict[str, str]:
+    """This process's environment, in which the package is found wherever it runs from."""
+    root = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = [root, *(entry for entry in known if entry and entry != root)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

@@ -1,0 +1,195 @@
+"""Brings a Redis that lost something and the share together.
+
+The share's ledger and checkpoints prove commits that Redis may have forgotten; Redis holds commits
+whose publication a crash cut short. Both are chains of hashes, so one must continue the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workload.engine.chain import read
+from workload.engine.checkpoints import CheckpointStore
+from workload.engine.ledger import (
+    NAME,
+    commit_of,
+    ledger_if_any,
+    ledger_line,
+    read_ledger,
+    write_ledger,
+)
+from workload.errors import DatasetRefused, UsageError
+from workload.queue import Commit, DeadLetter
+from workload.share.dataset_file import name_date
+from workload.share.store import SUFFIXES, TRAINING
+from workload.trainers.identity import check_name
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from workload.queue import Queue
+    from workload.share.store import Share
+    from workload.trainers.protocol import Trainer
+
+_REBUILD = "run `workload queue rebuild`, which replays what the files do not prove"
+
+
+def reconcile(queue: Queue, share: Share) -> int:
+    """Extends Redis's chain by the commits that only the ledger knows; returns their number.
+
+    Raises:
+        UsageError: the two chains contradict each other, or checkpoints lie on the share that
+            neither knows.
+    """
+    lines = read_ledger(share.output / NAME)
+    ledger = [line["checkpoint"] for line in lines]
+    chain = [commit.record["checkpoint"] for commit in queue.commits()]
+    if not ledger and not chain:
+        stray = next(share.output.glob("model_cpt_*.pkl"), None)
+        if stray is None:
+            return 0
+        if queue.commits(-1):  # another worker has made and published the first one meanwhile
+            return reconcile(queue, share)
+        raise UsageError(f"{stray}: neither Redis nor the ledger knows this checkpoint; {_REBUILD}")
+    common = min(len(ledger), len(chain))
+    if ledger[:common] != chain[:common]:
+        raise UsageError(
+            f"{share.output / NAME}: its chain and the one in Redis differ; {_REBUILD}"
+        )
+    missing = [commit_of(line) for line in lines[common:]]
+    if missing:
+        last = missing[-1].record
+        CheckpointStore(share).read(last["checkpoint"], last["dataset"])
+        head = chain[-1] if chain else None
+        if not queue.restore(missing, extends=head):
+            return reconcile(queue, share)  # another worker did it, or went on
+    return len(missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild found: datasets kept as learned, to be learned again, and refused."""
+
+    kept: list[str]
+    waiting: list[str]
+    refused: list[DeadLetter]
+
+
+def rebuild(
+    queue: Queue,
+    share: Share,
+    trainer: Trainer[Any, Any],
+    on_file: Callable[[str], None] = lambda _: None,
+) -> Rebuilt:
+    """Restores the queue from the files: keeps the chain they prove, requeues the rest.
+
+    Datasets are taken in date order: those in ``datasets/training``, and those from elsewhere that
+    are learned or unfinished. A learned dataset is kept when its checkpoint continues the chain
+    kept so far and its file still has the hash that was learned. The names of other checkpoints
+    are withdrawn, so that nothing takes them for committed.
+
+    Args:
+        queue: replaced as a whole; workers at work lose their leases.
+        share: with datasets and checkpoints.
+        trainer: what learns; days learned with other options are learned again.
+        on_file: called with each dataset before it is looked at.
+
+    Raises:
+        UsageError: there is no dataset on the share, or its chain is another trainer's.
+    """
+    published = dict(CheckpointStore(share).published())
+    records = {record["dataset"]: record for record in published.values() if record}
+    for learned in records.values():
+        check_name(trainer.name, learned)
+    names = {*training_datasets(share.root), *queue.unfinished()}
+    names |= {dataset for dataset in records if (share.root / dataset).is_file()}
+    datasets, refused = _dated(names, learned=set(records))
+    if not names:
+        allowed = ", ".join(SUFFIXES)
+        raise UsageError(
+            f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {allowed}"
+        )
+    ledger = {line["checkpoint"]: commit_of(line) for line in ledger_if_any(share)}
+    kept: list[Commit] = []
+    waiting: list[str] = []
+    for dataset in datasets:
+        on_file(dataset)
+        record = records.get(dataset)
+        try:
+            path = share.dataset_path(dataset)
+            if record and not waiting and _continues(kept, record, path, trainer.options):
+                kept.append(ledger.get(record["checkpoint"]) or _commit_of(record, share.output))
+                continue
+            read(trainer, path, date=name_date(dataset))
+        except DatasetRefused as error:
+            refused.append(DeadLetter(dataset, "refused", str(error)))
+        except FileNotFoundError:
+            waiting.append(dataset)  # a worker waits for it, and says so
+        else:
+            waiting.append(dataset)
+    lines = [ledger_line(commit) for commit in kept]
+    write_ledger(share, lines)  # first: a longer ledger would prove what is to be learned again
+    queue.restore(kept, replace=True, waiting=waiting, dead=refused)
+    write_ledger(share, lines)  # a worker may have written the old one meanwhile
+    kept_names = {line["checkpoint_file"] for line in lines}
+    for path in published:
+        if path.name not in kept_names:
+            path.unlink(missing_ok=True)
+    return Rebuilt([commit.record["dataset"] for commit in kept], waiting, refused)
+
+
+def _continues(
+    kept: Sequence[Commit], record: Mapping[str, Any], path: Path, options: Mapping[str, str]
+) -> bool:
+    """Whether a checkpoint's record continues the chain kept so far, on the file as it is."""
+    head = kept[-1].record["checkpoint"] if kept else None
+    if record["base"] != head or any(record.get(name) != value for name, value in options.items()):
+        return False
+    with path.open("rb") as stream:
+        return bool(record["sha256"] == hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def any_record(share: Share) -> dict[str, Any]:
+    """The record of a checkpoint on the share; empty when there is none."""
+    published = CheckpointStore(share).published()
+    return next((record for _, record in published if record), {})
+
+
+def training_datasets(root: Path) -> list[str]:
+    """The queue items for the files in ``datasets/training``, by name, without hidden files."""
+    folder = root / TRAINING
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [
+        f"{TRAINING}/{name}"
+        for name in sorted(names)
+        if name.endswith(SUFFIXES) and not name.startswith(".")
+    ]
+
+
+def _dated(names: set[str], learned: set[str]) -> tuple[list[str], list[DeadLetter]]:
+    """Datasets in date order, and those without a place on the time line; learned ones first."""
+    dates: dict[dt.date, str] = {}
+    refused = []
+    for dataset in sorted(names, key=lambda name: (name not in learned, name)):
+        try:
+            date = name_date(dataset)
+        except DatasetRefused as error:
+            refused.append(DeadLetter(dataset, "refused", str(error)))
+            continue
+        if date in dates:
+            reason = f"{dates[date]} is of the same day"
+            refused.append(DeadLetter(dataset, "refused", reason))
+        else:
+            dates[date] = dataset
+    return [dates[date] for date in sorted(dates)], refused
+
+
+def _commit_of(record: Mapping[str, Any], output: Path) -> Commit:
+    """A commit whose ledger line is lost: what the queue knew about it is gone with it."""
+    written = (output / record["checkpoint_file"]).stat().st_mtime
+    known = {**record, "worker": None, "seconds": {}, "started": written}
+    return Commit(known, attempts=0, crashes=0, committed=written)

@@ -1,0 +1,98 @@
+"""When the reports are written, from what, and by whom: the trainer `fraud` has its own report."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from workload.engine.ledger import NAME, read_ledger
+from workload.errors import UsageError
+from workload.share.store import write_atomic, writing
+from workload.trainers.identity import DEFAULT, made_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from workload.queue import DeadLetter
+    from workload.share.store import Share
+
+DEAD_LETTERS = "dead.jsonl"
+"""Beside the ledger: the datasets left out of the chain, one JSON object a line."""
+
+
+class Report(Protocol):
+    """A module that writes reports, from ledger records and nothing else."""
+
+    def write_report(
+        self,
+        ledger: Sequence[Mapping[str, object]],
+        dead: Sequence[Mapping[str, object]],
+        output: Path,
+        *,
+        generated: datetime,
+    ) -> tuple[Path, Path]:
+        """See `workload.fraud.report.write_report`."""
+
+    def closing_line(self, record: Mapping[str, object]) -> str:
+        """See `workload.fraud.report.closing_line`."""
+
+
+def closing_line(record: Mapping[str, Any]) -> str:
+    """How good the checkpoint of a ledger record is, in one line."""
+    return _report(made_by(record)).closing_line(record)
+
+
+def refresh_report(
+    share: Share, lines: Sequence[Mapping[str, Any]], dead: Sequence[DeadLetter], trainer: str
+) -> None:
+    """Writes dead letters and reports, unless the reports are younger than what they show.
+
+    Args:
+        share: where they go.
+        lines: of the ledger.
+        dead: datasets that were left out.
+        trainer: name of the trainer.
+    """
+    letters = "".join(
+        json.dumps({"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}) + "\n"
+        for letter in dead
+    ).encode()
+    sources = [share.output / NAME, share.output / DEAD_LETTERS]
+    report = share.output / "report.html"
+    with writing(share.output):
+        if not sources[1].exists() or sources[1].read_bytes() != letters:
+            write_atomic(sources[1], letters)
+        with suppress(FileNotFoundError):
+            written = report.stat().st_mtime_ns
+            if all(source.stat().st_mtime_ns < written for source in sources):
+                return
+        _write(share.output, lines, trainer)
+
+
+def rewrite_report(root: Path) -> tuple[Path, Path]:
+    """Writes both reports again from the ledger and the dead letters on a share.
+
+    Raises:
+        UsageError: there is no ledger.
+    """
+    output = root / "output"
+    lines = read_ledger(output / NAME)
+    if not lines:
+        raise UsageError(f"{output / NAME}: no ledger; `workload run --share {root}` makes one")
+    with writing(output):
+        return _write(output, lines, made_by(lines[-1]))
+
+
+def _write(output: Path, lines: Sequence[Mapping[str, Any]], trainer: str) -> tuple[Path, Path]:
+    letters = (output / DEAD_LETTERS).read_text("utf-8") if (output / DEAD_LETTERS).exists() else ""
+    dead = [json.loads(line) for line in letters.splitlines()]
+    return _report(trainer).write_report(lines, dead, output, generated=datetime.now(UTC))
+
+
+def _report(trainer: str) -> Report:
+    module = "workload.fraud.report" if trainer == DEFAULT else "workload.report.plain"
+    return cast("Report", import_module(module))

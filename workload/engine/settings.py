@@ -1,0 +1,118 @@
+"""Settings of a worker, read from the environment and checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - pydantic reads annotations
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workload.errors import UsageError
+from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
+from workload.queue.connection import masked
+from workload.share.store import SHARE, VISIBILITY_SECONDS
+from workload.trainers.identity import DEFAULT
+
+
+class Settings(BaseSettings):
+    """One field per environment variable ``WORKLOAD_<FIELD>``; durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKLOAD_", frozen=True)
+
+    share: Path = Field(default=SHARE, description="mounted directory with datasets and output")
+    redis_url: str = Field(
+        default="redis://redis:6379/0",
+        repr=False,  # it may hold a password
+        pattern=r"^(rediss?|unix)://",
+        description="address of Redis: redis://, rediss:// or unix://",
+    )
+    redis_password: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("REDIS_PASSWORD"),
+        description="password of Redis (variable REDIS_PASSWORD)",
+    )
+    trainer: str = Field(
+        default=DEFAULT,
+        min_length=1,
+        description="what learns: fraud, or module:attribute of your own trainer",
+    )
+    label: str = Field(
+        default="TX_FRAUD_SCENARIO",
+        min_length=1,
+        description="label column of the trainer fraud: 0 genuine, above 0 fraud",
+    )
+    lease_seconds: float = Field(
+        default=LEASE_SECONDS,
+        ge=0.5,
+        le=3600,
+        description="time after which a silent worker's dataset is given to another",
+    )
+    renew_seconds: float = Field(
+        default=LEASE_SECONDS / 3, gt=0, le=1200, description="time between two renewals of a lease"
+    )
+    stall_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="time without progress after which a worker's leases are no longer renewed",
+    )
+    max_attempts: int = Field(
+        default=MAX_ATTEMPTS,
+        ge=1,
+        le=1000,
+        description="failed attempts at a dataset after which the chain halts",
+    )
+    crash_limit: int = Field(
+        default=CRASH_LIMIT,
+        ge=1,
+        le=100_000,
+        description="worker deaths at a dataset after which the chain halts",
+    )
+    redis_wait_seconds: float = Field(
+        default=120.0, ge=0, description="longest time Redis may be away"
+    )
+    first_dataset_wait_seconds: float = Field(
+        default=3600.0, ge=0, description="longest wait for the first dataset ever queued"
+    )
+    visibility_seconds: float = Field(
+        default=VISIBILITY_SECONDS,
+        ge=0,
+        description="longest wait for a file that must exist on the share",
+    )
+    write_report: bool = Field(
+        default=True, description="whether the worker that finds the queue drained writes reports"
+    )
+
+    @model_validator(mode="after")
+    def _renews_in_time(self) -> Self:
+        if self.renew_seconds > self.lease_seconds / 2:
+            raise ValueError(
+                f"WORKLOAD_RENEW_SECONDS={self.renew_seconds:g} is more than half of "
+                f"WORKLOAD_LEASE_SECONDS={self.lease_seconds:g}: one late renewal would lose the "
+                "lease"
+            )
+        return self
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Reads the environment; raises UsageError naming the variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise UsageError(_one_line(error)) from error
+
+    @property
+    def limits(self) -> Limits:
+        """The part of the settings that the queue's scripts need."""
+        return Limits(self.lease_seconds, self.max_attempts, self.crash_limit)
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return str(first["msg"]).removeprefix("Value error, ")
+    field = str(first["loc"][0])
+    variable = field if field.isupper() else f"WORKLOAD_{field.upper()}"
+    meaning = Settings.model_fields[field.lower()].description
+    value = masked(str(first["input"]))
+    return f"{variable}={value!r}: {first['msg'].lower()} ({meaning})"

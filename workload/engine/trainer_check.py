@@ -1,0 +1,126 @@
+"""Whether a trainer keeps what its protocol asks for: equal bytes in every process, from any point.
+
+The days of a directory are folded here, in another process, and in a third one that goes on from
+the bytes of each checkpoint as a worker does that has just started. All hashes must be equal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workload.engine.canonical import encode
+from workload.engine.chain import Point, fold, read
+from workload.engine.processes import module_environment, python
+from workload.errors import DatasetRefused, WorkloadError
+from workload.fraud.evaluation.files import day_files
+from workload.share.dataset_file import name_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from workload.trainers.protocol import Trainer
+
+_ELSEWHERE = {
+    "": "in another process; something else than its arguments decides, such as the order of a "
+    "set, a clock, or random numbers without a seed",
+    "--resumed": "when each checkpoint is saved and loaded; `save` leaves something out, or rounds",
+}
+"""Options of the command that folds again, and what is wrong when its checkpoints differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the folds of a directory gave.
+
+    Attributes:
+        hashes: SHA-256 of the checkpoint of each file that was not refused.
+        refused: reason by file.
+    """
+
+    hashes: dict[str, str]
+    refused: dict[str, str]
+
+
+def check(
+    trainer: Trainer[Any, Any], datasets: Path, arguments: list[str], advance: Callable[[str], None]
+) -> Checked:
+    """Folds a directory in three ways.
+
+    Args:
+        trainer: to be checked.
+        datasets: directory as for `evaluation.files.day_files`.
+        arguments: of the ``workload`` command that prints `folded` of the same as JSON.
+        advance: called with the name of each file that was folded here.
+
+    Raises:
+        WorkloadError: one line; the first file whose checkpoints differ, or a fold that changed
+            the model it was given.
+        UsageError: there are no datasets.
+    """
+    here = folded(trainer, datasets, advance=advance)
+    for more, why in _ELSEWHERE.items():
+        there = _elsewhere([*arguments, "--hashes", *more.split()])
+        for name in {**here.hashes, **here.refused}:
+            if (here.hashes.get(name), here.refused.get(name)) != (
+                there.hashes.get(name),
+                there.refused.get(name),
+            ):
+                raise WorkloadError(f"{name}: not the same {why}")
+    return here
+
+
+def folded(
+    trainer: Trainer[Any, Any],
+    datasets: Path,
+    *,
+    resumed: bool = False,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Checked:
+    """Folds the days of a directory in order.
+
+    Args:
+        trainer: which learns them.
+        datasets: directory as for `evaluation.files.day_files`.
+        resumed: whether to go on from the bytes of each checkpoint.
+        advance: called with the name of each file.
+
+    Raises:
+        WorkloadError: a fold changed the model it was given.
+    """
+    point = Point.start(trainer)
+    hashes, refused = {}, {}
+    for path in day_files(datasets).values():
+        before = _bytes(trainer, point)
+        try:
+            after, content = fold(trainer, point, read(trainer, path, date=name_date(path)))
+        except DatasetRefused as error:
+            refused[path.name] = str(error)
+        else:
+            if _bytes(trainer, point) != before:
+                raise WorkloadError(f"{path.name}: the model before it is not left as it was")
+            point = Point.from_bytes(trainer, content) if resumed else after
+            hashes[path.name] = str(after.checkpoint)
+        advance(path.name)
+    return Checked(hashes, refused)
+
+
+def _bytes(trainer: Trainer[Any, Any], point: Point[Any]) -> bytes:
+    return encode(dict(trainer.save(point.model)))
+
+
+def _elsewhere(arguments: list[str]) -> Checked:
+    done = subprocess.run(  # noqa: S603 - this package
+        python("workload", *arguments),
+        env={**module_environment(), "PYTHONHASHSEED": str(1 + os.getpid())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise WorkloadError(f"in another process: {done.stderr.strip()}")
+    return Checked(**json.loads(done.stdout))

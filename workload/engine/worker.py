@@ -1,0 +1,379 @@
+"""One worker: claim, prepare, wait for the turn, fold, write, commit, publish; until drained.
+
+Everything a worker does before its commit can be thrown away, and everything after it can be done
+again by anyone. Whatever kills it, the next claim of the same dataset starts from the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workload.engine.chain import Dataset, Point, fold, read
+from workload.engine.checkpoints import CheckpointStore
+from workload.engine.lease_keeper import LeaseKeeper
+from workload.engine.ledger import Projector, headline
+from workload.engine.reconcile import reconcile, training_datasets
+from workload.engine.reporting import refresh_report
+from workload.errors import (
+    ChainHalted,
+    DatasetFailed,
+    DatasetRefused,
+    ExitCode,
+    LeaseLost,
+    QueueUnavailable,
+    WorkloadError,
+)
+from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
+from workload.queue.connection import Patience
+from workload.share.dataset_file import name_date
+from workload.share.store import SUFFIXES, TESTING, Share
+from workload.trainers import loading
+from workload.trainers.identity import check_identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from workload.engine.settings import Settings
+    from workload.engine.signals import Termination
+    from workload.queue import Head, Lease
+    from workload.trainers.protocol import Trainer
+
+log = logging.getLogger("workload")
+
+_LOOK_AGAIN_SECONDS = 1.0
+"""How often a worker with nothing to do looks for datasets pushed while others still work."""
+
+_LONGEST_BACKOFF_SECONDS = 10.0
+
+
+def work(settings: Settings, termination: Termination) -> ExitCode:
+    """Works until the queue is drained; returns the exit code of the command.
+
+    Args:
+        settings: how and where to work.
+        termination: installed signal handlers.
+
+    Raises:
+        WorkloadError: something only an operator can mend; all claimed datasets are handed back.
+        SystemExit: with 75, after SIGTERM or SIGINT.
+    """
+    trainer = loading.load(settings.trainer, label=settings.label)
+    queue = Queue(
+        connect(
+            settings.redis_url,
+            settings.redis_password.get_secret_value() if settings.redis_password else None,
+        ),
+        settings.limits,
+        Patience(settings.redis_wait_seconds, termination.pause),
+    )
+    share = Share(settings.share, settings.visibility_seconds, termination.pause)
+    log.info("Worker with sessionID: %s", queue.session)
+    share.check()
+    queue.check()
+    with LeaseKeeper(settings, queue.session) as keeper:
+        worker = Worker(settings, trainer, queue, share, keeper, termination)
+        try:
+            return worker.run()
+        except BaseException:
+            worker.leave()
+            raise
+
+
+@dataclass(slots=True)
+class Worker:
+    """The loop of one worker; all its dependencies are given."""
+
+    settings: Settings
+    trainer: Trainer[Any, Any]
+    queue: Queue
+    share: Share
+    keeper: LeaseKeeper
+    termination: Termination
+    _point: Point[Any] | None = None
+    _testing: tuple[object, Dataset[Any]] | None = None
+    _projector: Projector = field(init=False)
+    _redis_may_have_lost: bool = True
+    _redis_lost_queue: bool = False
+
+    def __post_init__(self) -> None:
+        self._projector = Projector(self.share, self.queue)
+        self.queue.patience.on_away = self._note_absence
+
+    def run(self) -> ExitCode:
+        """Works until the queue is drained or halted."""
+        self._reconcile()
+        self._check_chain()
+        log.info("Initial queue state: empty=%s", self.queue.status().drained)
+        waiting_since, announced = time.monotonic(), False
+        while True:
+            match self._claim():
+                case Claimed(lease, turn):
+                    self._process(lease, turn)
+                case Turn():
+                    pass  # only a holder is told so
+                case Wait() as wait:
+                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+                case Empty(processing=0, filled=True):
+                    return self._finish()
+                case Empty(processing=0):
+                    if not announced:
+                        log.info("Waiting for the first dataset")
+                        announced = True
+                    waited = time.monotonic() - waiting_since
+                    self._wait_for_first(self.settings.first_dataset_wait_seconds - waited)
+                case Empty(wait=wait):
+                    self._projector.project()
+                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+                case Halted(dataset, reason):
+                    log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
+                    self._projector.project()
+                    return ExitCode.INCOMPLETE
+
+    def _check_chain(self) -> None:
+        """Raises UsageError when the chain is another trainer's, before anything is claimed."""
+        for commit in self.queue.commits(-1):
+            check_identity(self.trainer, commit.record)
+
+    def _note_absence(self, error: Exception, seconds: float) -> None:
+        self._redis_may_have_lost = True
+        if seconds == 0:
+            log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
+
+    def _reconcile(self) -> int:
+        """After a start or an absence of Redis: restores commits that only the ledger knows."""
+        if not self._redis_may_have_lost:
+            return 0
+        self._redis_may_have_lost = False
+        empty = not self.queue.status().committed
+        try:
+            restored = reconcile(self.queue, self.share)
+        except WorkloadError:
+            self._redis_may_have_lost = True
+            raise
+        if restored:
+            self._redis_lost_queue |= empty
+            log.warning("Redis had lost commits, restored from the ledger: commits=%d", restored)
+        return restored
+
+    def leave(self) -> None:
+        """Hands back what this session holds and publishes what is committed.
+
+        If Redis is away, the leases expire by themselves and another worker publishes.
+        """
+        self.queue.close()
+        self.queue.patience = Patience(0.0)
+        with suppress(WorkloadError, OSError):
+            for dataset in self.queue.hand_back():
+                log.info("Handed back: dataset=%s", dataset)
+            self._projector.project()
+
+    def _claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
+        """Claims and, before a signal can end the process, has the lease renewed."""
+        if holding is None:
+            self._reconcile()
+        with self.termination.deferred():
+            answer = self.queue.claim(holding)
+            if isinstance(answer, Claimed):
+                self.keeper.hold(answer.lease)
+        return answer
+
+    def _process(self, lease: Lease, turn: Turn | None) -> None:
+        """Takes one claimed dataset to its end: committed, refused, failed or lost."""
+        log.info("Processing dataset: %s", lease.dataset)
+        started, clock = time.time(), _Clock()
+        try:
+            dataset = self._prepare(lease)
+            clock.lap("prepare")
+            head = turn.head if turn else self._wait_for_turn(lease)
+            clock.lap("wait")
+            self._fold_and_commit(lease, head, dataset, clock, started)
+        except DatasetRefused as error:
+            log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
+            with suppress(LeaseLost):
+                self.queue.refuse(lease, str(error))
+        except LeaseLost as error:
+            log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
+            self._point = None
+        except DatasetFailed as error:
+            self._fail(lease, str(error))
+        except WorkloadError:
+            raise  # not the dataset's fault
+        except Exception as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
+            self._fail(lease, f"{type(error).__name__}: {error}")
+        finally:
+            self.keeper.drop(lease)
+        try:
+            self._projector.project(force=False)
+        except (DatasetFailed, OSError) as error:  # it is committed; whoever ends publishes again
+            log.warning("Not published yet: reason=%s", error)
+
+    def _prepare(self, lease: Lease) -> Dataset[Any]:
+        """Reads and checks the dataset: all that needs no turn."""
+        with suppress(FileNotFoundError):
+            self.share.dataset_path(lease.dataset)
+        date = name_date(lease.dataset)  # what is wrong with a name is wrong without its file
+
+        def look() -> Dataset[Any]:
+            path = self.share.dataset_path(lease.dataset)
+            return read(self.trainer, path, lease.dataset, date)
+
+        dataset = self.share.when_visible(lease.dataset, look)
+        self.keeper.check(lease)
+        return dataset
+
+    def _wait_for_turn(self, lease: Lease) -> Head:
+        """Waits until every earlier dataset is finished; works on one that was given up."""
+        while True:
+            self.keeper.check(lease)
+            match self._claim(holding=lease):
+                case Turn(head):
+                    return head
+                case Claimed(earlier, turn):
+                    self._process(earlier, turn)
+                case Wait() as wait:
+                    self.queue.wait_for_event(wait, self.settings.renew_seconds)
+                case Empty():
+                    pass  # only a worker that holds nothing is told so
+                case Halted(dataset, reason):
+                    raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
+
+    def _fold_and_commit(
+        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: _Clock, started: float
+    ) -> None:
+        if self._reconcile():
+            self.queue.hand_back()
+            raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
+        base = self._base(head)
+        testing, untested = self._testing_set(base)
+        self.keeper.check(lease)
+        point, content = fold(self.trainer, base, dataset, testing=testing, untested=untested)
+        self.keeper.check(lease)
+        clock.lap("fold")
+        checkpoint = CheckpointStore(self.share).write(content)
+        clock.lap("write")
+        record = {
+            **point.record,
+            "checkpoint": checkpoint,
+            "worker": self.queue.session,
+            "seconds": clock.seconds,
+            "started": started,
+        }
+        self.queue.complete(lease, head.checkpoint, checkpoint, point.record["date"], record)
+        self._point = point
+        log.info(
+            "Committed: dataset=%s rows=%d %sseconds=%.3f checkpoint=%s",
+            lease.dataset,
+            dataset.data.rows,
+            "".join(f"{name}={figure} " for name, figure in headline(point.record).items()),
+            clock.total,
+            checkpoint[:12],
+        )
+
+    def _base(self, head: Head) -> Point[Any]:
+        """The point that the head names: in memory, or from the share."""
+        if head.checkpoint is None or head.dataset is None:
+            return Point.start(self.trainer)
+        if self._point is None or self._point.checkpoint != head.checkpoint:
+            content = CheckpointStore(self.share).read(head.checkpoint, head.dataset)
+            what = f"checkpoint of {head.dataset}"
+            try:
+                self._point = Point.from_bytes(self.trainer, content, what)
+            except ValueError as error:
+                raise DatasetFailed(str(error)) from error
+        return self._point
+
+    def _testing_set(self, base: Point[Any]) -> tuple[Dataset[Any] | None, str]:
+        """The testing dataset, or why there is none.
+
+        Once the chain has been tested on one, it must be there: every worker decides alike.
+        """
+        wanted = base.record.get("testing_dataset")
+        if base.record and not wanted:
+            return None, "the chain began without a testing dataset"
+        path = self.share.root / wanted if wanted else find_testing_set(self.share.root)
+        if path is None:
+            return None, "there is no testing dataset"
+        name = path.relative_to(self.share.root).as_posix()
+
+        def look() -> Dataset[Any]:
+            stat = path.stat()
+            version = (name, stat.st_mtime_ns, stat.st_size)
+            if self._testing is None or self._testing[0] != version:
+                self._testing = (version, read(self.trainer, path, name))
+            return self._testing[1]
+
+        try:
+            testing = self.share.when_visible(name, look)
+        except DatasetRefused as error:
+            log.warning("Testing dataset refused: dataset=%s reason=%s", name, error)
+            return None, f"{name} was refused: {error}"
+        if base.record and testing.sha256 != base.record["testing_sha256"]:
+            return None, f"{name} is not the file the chain began with"
+        return testing, ""
+
+    def _fail(self, lease: Lease, reason: str) -> None:
+        """Counts a failed attempt, after a pause that grows with the attempts."""
+        reason = " ".join(reason.split())
+        log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
+        backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
+        self.termination.pause(backoff)
+        with suppress(LeaseLost):
+            outcome, attempts = self.queue.fail(lease, reason)
+            log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
+
+    def _wait_for_first(self, seconds: float) -> None:
+        if seconds <= 0:
+            raise QueueUnavailable(
+                "no dataset was ever queued in "
+                f"{self.settings.first_dataset_wait_seconds:.0f} s; push some and start again"
+            )
+        self.queue.wait_for_push(seconds)
+
+    def _finish(self) -> ExitCode:
+        """Leaves the share complete: ledger, checkpoints' names, reports."""
+        lines = self._projector.project()
+        status = self.queue.status()
+        if self.settings.write_report:
+            refresh_report(self.share, lines, status.dead, self.trainer.name)
+        for letter in status.dead:
+            log.warning("Dead letter: dataset=%s reason=%s", letter.dataset, letter.reason)
+        left = 0
+        if self._redis_lost_queue:
+            known = {line["dataset"] for line in lines} | {each.dataset for each in status.dead}
+            left = len(set(training_datasets(self.share.root)) - known)
+        if left:
+            log.error(
+                "Redis had lost its queue: %d datasets are neither learned nor queued; "
+                "`workload queue rebuild` queues them",
+                left,
+            )
+        log.info("Queue empty, exiting")
+        return ExitCode.INCOMPLETE if status.dead or left else ExitCode.DONE
+
+
+def find_testing_set(root: Path) -> Path | None:
+    """The first of ``datasets/testing/test_dataset.*`` that can be read, or None."""
+    paths = [root / TESTING / f"test_dataset{suffix}" for suffix in SUFFIXES]
+    return next((path for path in paths if path.is_file()), None)
+
+
+class _Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._last, 6)
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)

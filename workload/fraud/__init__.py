@@ -1,0 +1,1 @@
+"""The trainer `fraud`: card transactions, its model, metrics, report and evaluation."""

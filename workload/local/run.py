@@ -1,0 +1,139 @@
+"""What ``workload run`` does, from files to the closing summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from workload.engine.ledger import ledger_if_any
+from workload.engine.reconcile import training_datasets
+from workload.engine.reporting import closing_line, refresh_report
+from workload.errors import UsageError
+from workload.local import share_queue as local
+from workload.local.display import RunDisplay, counting
+from workload.local.supervisor import Outcome, Supervisor, local_share
+from workload.text import printable
+from workload.trainers.identity import DEFAULT, check_name, made_by
+from workload.trainers.loading import name_of
+
+if TYPE_CHECKING:
+    from workload.errors import ExitCode
+    from workload.share.store import Share
+
+SIMULATED_DAYS = 30
+"""Days simulated when neither datasets nor a number of days is given for an empty share."""
+
+
+def run_locally(
+    root: Path,
+    *,
+    datasets: Path | None,
+    days: int | None,
+    workers: int,
+    seed: int,
+    file_format: str,
+    label: str,
+    trainer: str,
+) -> ExitCode:
+    """Runs the batch on the share ``root`` and prints what came of it.
+
+    Raises:
+        UsageError: there is no such trainer, or the share is another's.
+        WorkloadError: it could not run to its end; the work done is kept.
+    """
+    name = name_of(trainer)
+    share = local_share(root)
+    learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
+    with local.serve(share.root) as server:
+        share.check()
+        for line in ledger_if_any(share)[-1:]:
+            check_name(name, line)  # before files of another kind get there
+        if datasets is not None:
+            _transfer(share, datasets)
+        elif days is not None or not training_datasets(share.root):
+            if name != DEFAULT:
+                raise UsageError(
+                    f"trainer {name!r}: only card transactions can be simulated, for the trainer "
+                    f"{DEFAULT}; name your own files with --datasets"
+                )
+            _simulate(share, days or SIMULATED_DAYS, seed, file_format)
+        with RunDisplay() as display:
+            outcome = Supervisor(share, workers, display, name, learning, server).run()
+    if outcome.ledger:
+        refresh_report(share, outcome.ledger, outcome.status.dead, name)
+    _summarize(root, outcome)
+    return outcome.exit_code
+
+
+def _transfer(share: Share, datasets: Path) -> None:
+    from workload.share.transfer import transfer  # noqa: PLC0415
+
+    with counting("Transferring", None) as advance:
+        done = transfer(datasets, share.root, advance)
+    print(  # noqa: T201
+        f"Transferred {len(done.copied)} files from {datasets}, {len(done.present)} were there"
+    )
+
+
+def _simulate(share: Share, days: int, seed: int, file_format: str) -> None:
+    from workload.fraud.simulator import simulate  # noqa: PLC0415
+    from workload.share.transfer import transfer  # noqa: PLC0415
+
+    # Through a transfer: a file that may have been learned is never replaced by another.
+    with TemporaryDirectory(prefix=".simulated-", dir=share.root) as directory:
+        with counting("Simulating", days + 1) as advance:
+            simulate(
+                Path(directory),
+                days=days,
+                seed=seed,
+                file_format=file_format,
+                on_day=lambda path, _: advance(path.name),
+            )
+        transfer(Path(directory), share.root)
+    print(f"Simulated {days} days of card transactions (seed {seed})")  # noqa: T201
+
+
+def _summarize(root: Path, outcome: Outcome) -> None:
+    """Prints what was learned, where the report is, and what to do next."""
+    lines = outcome.ledger
+    learned = lines[len(lines) - outcome.learned :]
+    rows = sum(line["rows"] for line in learned)
+    output = root / "output"
+    out = [""]
+    if learned:
+        out.append(
+            f"Learned {len(learned)} days, {rows:,} rows, in {outcome.seconds:.1f} s "
+            f"({learned[0]['date']} to {learned[-1]['date']})"
+        )
+    else:
+        out.append("Nothing new to learn")
+    if lines:
+        out.append(closing_line(lines[-1]))
+    crashes = sum(line["crashes"] for line in learned)
+    attempts = sum(line["attempts"] for line in learned)
+    if outcome.replaced or crashes or attempts:
+        out.append(
+            f"Workers replaced: {outcome.replaced}; datasets taken over from a dead worker: "
+            f"{crashes}; failed attempts: {attempts}; nothing was lost"
+        )
+    out += [
+        f"{letter.kind.title()}: {letter.dataset}: {letter.reason}"
+        for letter in outcome.status.dead
+    ]
+    if outcome.status.halted:
+        halted = outcome.status.halted
+        out.append(f"Halted at {halted.dataset}: {halted.reason}")
+        out.append(f"Next: workload queue retry --share {root}  (or: queue skip {halted.dataset})")
+    elif outcome.status.dead:
+        out.append(f"Next: repair the files, then workload queue rebuild --share {root}")
+    if lines:
+        out.append(f"Report: {output / 'report.html'}")
+        out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
+        scores = made_by(lines[-1]) == DEFAULT
+        if scores and not outcome.status.dead and not outcome.status.halted:
+            out.append(
+                f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "
+                "--dataset FILE --out scores.csv"
+            )
+    print("\n".join(map(printable, out)))  # noqa: T201

@@ -1,0 +1,101 @@
+"""Files of the queue, whatever is in them: their names, their dates, their bytes.
+
+The name of a training dataset is its date, which gives it its place in the chain.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from workload.errors import DatasetRefused
+from workload.share.store import SUFFIXES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 1 << 30
+"""Largest file that is read: 1 GiB, some 15 million transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A file as it was read: once, so that its hash and its rows come from the same bytes.
+
+    Attributes:
+        name: without directory.
+        date: the day that its name promises; None for a file without a date, for testing.
+        content: its bytes, at least one.
+        sha256: their hex digest.
+    """
+
+    name: str
+    date: dt.date | None
+    content: bytes = field(repr=False)
+    sha256: str
+
+    @property
+    def suffix(self) -> str:
+        """The one of `SUFFIXES` that the name ends in."""
+        return suffix_of(self.name)
+
+
+def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
+    """Read a dataset's bytes.
+
+    Args:
+        path: a file whose name ends in one of `SUFFIXES`.
+        date: the day that its name promises, if any.
+
+    Raises:
+        DatasetRefused: the file is empty or too large, or of another kind.
+        OSError: the file cannot be read.
+        MemoryError: there is not enough memory for it now.
+    """
+    suffix_of(path.name)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise DatasetRefused(f"has {size} bytes; at most {MAX_BYTES} are read")
+        content = file.read()
+    if not content:
+        raise DatasetRefused("is empty")
+    return DatasetFile(path.name, date, content, hashlib.sha256(content).hexdigest())
+
+
+def dataset_stem(name: str) -> str:
+    """The name without directory and suffix: "training/2018-04-01.csv.gz" is "2018-04-01".
+
+    Raises:
+        DatasetRefused: the suffix is none of `SUFFIXES`.
+    """
+    base = PurePath(name).name
+    return base.removesuffix(suffix_of(base))
+
+
+def name_date(path: str | PurePath) -> dt.date:
+    """The date a day file's name promises.
+
+    Raises:
+        DatasetRefused: the name is not a date written YYYY-MM-DD and one of `SUFFIXES`.
+    """
+    stem = dataset_stem(str(path))
+    try:
+        date = dt.date.fromisoformat(stem)
+    except ValueError:
+        date = None
+    if date is None or date.isoformat() != stem:  # 20180401 and 2018-W13-7 are ISO dates too
+        raise DatasetRefused(f"the name {stem!r} is not a date; allowed are names like 2018-04-01")
+    return date
+
+
+def suffix_of(name: str) -> str:
+    """The one of `SUFFIXES` that a name ends in; raises DatasetRefused if it is none."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            return suffix
+    raise DatasetRefused(f"the name {name!r} ends in none of {', '.join(SUFFIXES)}")
