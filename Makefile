@@ -52,7 +52,7 @@ mutate: $(READY)
 	$(BIN)/python -m proofs.mutate
 
 chaos: $(READY)
-	$(BIN)/python tests/unit/chaos.py $(CHAOS_ARGS)
+	$(BIN)/python -m proofs.chaos $(CHAOS_ARGS)
 
 preview: $(READY)
 	@$(BIN)/python tests/engine/preview.py $(STACK)

@@ -28,7 +28,7 @@ from proofs.mutants import Mutant, mutants
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
-TESTS = "tests/unit/test_queue.py"
+TESTS = "tests/unit/queue/test_queue.py"
 LIMIT_SECONDS = 60.0
 """A script that never ends is a failure too."""
 

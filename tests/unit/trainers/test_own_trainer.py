@@ -1,0 +1,528 @@
+"""Trainers of one's own: found by their import path, checked, never mixed, reported by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from examples.energy_load import WEEK, EnergyLoad, Forecaster, write_days
+from tests.support import odd_trainers
+from tests.support.fleet import fleet, write_day
+from workload.cli import main as cli
+from workload.engine.chain import Dataset, Point, fold, read
+from workload.engine.checkpoints import CheckpointStore, load
+from workload.engine.ledger import NAME, read_ledger
+from workload.engine.reconcile import rebuild
+from workload.engine.reporting import rewrite_report
+from workload.engine.trainer_check import folded
+from workload.errors import DatasetRefused, ExitCode, UsageError
+from workload.fraud.trainer import FraudTrainer
+from workload.report import plain
+from workload.share.dataset_file import DatasetFile, name_date
+from workload.share.store import Share
+from workload.trainers import loading
+from workload.trainers.protocol import Folded
+
+if TYPE_CHECKING:
+    from workload.local.redis_server import EmbeddedRedis
+    from workload.queue import Queue
+
+ROOT = Path(__file__).parents[3]
+SPEC = "examples.energy_load:EnergyLoad"
+DAYS = 12
+NOW = dt.datetime(2026, 11, 22, 18, 0, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve days of load and a testing day; copied, never written."""
+    root = tmp_path_factory.mktemp("energy")
+    write_days(root / "datasets", DAYS)
+    return root
+
+
+@pytest.fixture
+def share(tmp_path: Path, datasets: Path) -> Path:
+    root = tmp_path / "share"
+    shutil.copytree(datasets, root)
+    return root
+
+
+def names(share: Path) -> list[str]:
+    folder = share / "datasets/training"
+    return [f"datasets/training/{path.name}" for path in sorted(folder.iterdir())]
+
+
+def learn(share: Path, server: EmbeddedRedis, trainer: str, *, code: int = 0) -> str:
+    """One worker's log."""
+    with fleet(share, server) as crew:
+        worker = crew.start(trainer=trainer, write_report="true")
+        assert worker.wait() == code, worker.log.read_text()
+        return worker.log.read_text()
+
+
+def chain(datasets: Path, trainer: Any = None, days: int = DAYS) -> list[tuple[Point[Any], bytes]]:
+    trainer = trainer or EnergyLoad()
+    points: list[tuple[Point[Any], bytes]] = []
+    point = Point.start(trainer)
+    for path in sorted((datasets / "datasets/training").iterdir())[:days]:
+        point, content = fold(trainer, point, read(trainer, path, date=name_date(path)))
+        points.append((point, content))
+    return points
+
+
+# --- found by its import path, or one line --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trainer", "why"),
+    [
+        ("", "no such trainer; allowed are fraud, or the import path of your own"),
+        ("Fraud", "no such trainer"),
+        ("energy_load.py", "no such trainer"),
+        ("a:b:c", "no such trainer"),
+        ("os:system('true')", "no such trainer"),
+        ("there.is.none:Such", "can't be loaded (ModuleNotFoundError"),
+        ("examples.energy_load:Other", "can't be loaded (AttributeError"),
+        (
+            "tests.support.odd_trainers:Explodes",
+            "can't be loaded (OSError: no such file: weights.bin)",
+        ),
+        (
+            "tests.support.odd_trainers:Incomplete",
+            "it has no method start, fold, evaluate, save, load",
+        ),
+        (
+            "tests.support.odd_trainers:Named",
+            "its name 'Has Spaces' must be 1 to 40 lower-case letters",
+        ),
+        ("tests.support.odd_trainers:Impostor", "its name 'fraud' must be"),
+        (
+            "tests.support.odd_trainers:NoHeadline",
+            "its headline () must be a tuple of names of metrics",
+        ),
+        (
+            "tests.support.odd_trainers:OddOptions",
+            "its options {'horizon': 24} must be a dict of text",
+        ),
+    ],
+)
+def test_what_is_no_trainer_is_one_line_that_says_why(trainer: str, why: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loading.load(trainer, label="")
+    message = str(caught.value)
+    assert message.startswith(f"trainer {trainer!r}: ")
+    assert why in message
+    assert "\n" not in message
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_a_trainer_may_be_an_object_or_a_class_without_arguments() -> None:
+    assert loading.load("tests.support.odd_trainers:INSTANCE", label="") is odd_trainers.INSTANCE
+    assert loading.load(SPEC, label="").name == loading.name_of(SPEC) == "energy-load"
+
+
+def test_the_default_has_the_label_of_the_settings_and_is_known_without_an_import() -> None:
+    trainer = loading.load("fraud", label="TX_FRAUD")
+    assert (trainer.name, trainer.options) == ("fraud", {"label": "TX_FRAUD"})
+    script = (
+        "import sys; from workload.trainers.loading import name_of; "
+        "assert name_of('fraud') == 'fraud'; "
+        "sys.exit(any(name.startswith(('sklearn', 'numpy')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT).returncode == 0
+
+
+def test_a_module_in_the_current_directory_is_found_and_takes_no_one_elses_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.py").write_text("from examples.energy_load import EnergyLoad as Mine\n")
+    (tmp_path / "numpy.py").write_text("raise SystemExit('taken for NumPy')\n")
+    line = [sys.executable, "-P", "-c"]
+    script = "from workload.trainers.loading import load; print(load('mine:Mine', label='').name)"
+    done = subprocess.run(
+        [*line, script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("energy-load\n", 0), done.stderr
+
+
+def test_a_worker_without_a_trainer_claims_nothing(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share))
+    log = learn(share, server, "there.is.none:Such", code=2)
+    assert "trainer 'there.is.none:Such': can't be loaded" in log
+    assert "Processing dataset" not in log
+    assert "Traceback" not in log
+    status = queue.status()
+    assert (status.waiting, status.claims) == (DAYS, [])
+
+
+# --- one chain, one trainer -----------------------------------------------------------------------
+
+
+def test_a_chain_of_another_trainer_is_refused_in_one_line_before_anything_is_claimed(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    first, *rest = names(share)
+    queue.push([first])
+    learn(share, server, SPEC)
+    queue.push(rest)
+    log = learn(share, server, "fraud", code=2)
+    assert log.splitlines()[-1].endswith(
+        "trainer 'fraud': the chain has been learned by 'energy-load'; use that trainer, or "
+        "another share"
+    )
+    assert log.count("Processing dataset") == 1
+    assert queue.status().waiting == len(rest)
+    assert [line["dataset"] for line in read_ledger(share / "output" / NAME)] == [first]
+
+
+@pytest.mark.parametrize("ledger", ["there", "lost, but Redis knows"])
+def test_a_run_on_a_chain_of_another_trainer_ends_before_anything_is_queued(
+    share: Path, tmp_path: Path, ledger: str
+) -> None:
+    cards = tmp_path / "cards"
+    (cards / "training").mkdir(parents=True)
+    write_day(cards / "training/2024-02-01.pkl", 0, dt.date(2024, 2, 1))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "workload", "run", "--share", share, "--workers=1", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("--trainer", SPEC).returncode == 0
+    if ledger != "there":
+        (share / "output" / NAME).unlink()
+    before = names(share)
+    other = run("--datasets", str(cards))
+    assert other.returncode == 2, other
+    assert ledger != "there" or names(share) == before
+    assert other.stderr.count("learned by 'energy-load'") == 1
+    assert "Queue length" not in other.stdout + other.stderr
+
+
+def test_a_worker_that_started_before_the_chain_did_does_not_mix_either(datasets: Path) -> None:
+    point, content = chain(datasets, days=1)[0]
+    with pytest.raises(UsageError, match="checkpoint of x: a checkpoint of the trainer 'energy-"):
+        Point.from_bytes(FraudTrainer(), content, "checkpoint of x")
+    trainer: Any = FraudTrainer()
+    day = Dataset("2024-01-02.csv", "", EnergyLoad().prepare(file(rows())))
+    with pytest.raises(UsageError, match="learned by 'energy-load'"):
+        fold(trainer, point, day)
+
+
+def test_options_must_stay_the_same_along_a_chain(datasets: Path) -> None:
+    class Other(EnergyLoad):
+        options = {"grid": "north"}  # noqa: RUF012
+
+    point, _ = chain(datasets, Other(), days=1)[0]
+    assert point.record["grid"] == "north"
+    Other.options = {"grid": "south"}
+    day = Dataset("2024-01-02.csv", "", EnergyLoad().prepare(file(rows())))
+    with pytest.raises(UsageError, match="grid 'south': the chain has learned 'north'; use that"):
+        fold(Other(), point, day)
+
+
+def test_a_rebuild_with_another_trainer_withdraws_nothing(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share))
+    learn(share, server, SPEC)
+    before = sorted((share / "output").glob("model_cpt_*"))
+    with pytest.raises(UsageError, match="learned by 'energy-load'"):
+        rebuild(queue, Share(share), FraudTrainer())
+    assert sorted((share / "output").glob("model_cpt_*")) == before
+    queue.client.flushall()
+    (share / "output" / NAME).unlink()
+    assert rebuild(queue, Share(share), EnergyLoad()).kept == names(share)
+
+
+def test_checkpoints_and_records_of_the_default_name_no_trainer(tmp_path: Path) -> None:
+    trainer = FraudTrainer()
+    path = write_day(tmp_path / "2018-04-01.pkl", 0, dt.date(2018, 4, 1))
+    point, content = fold(trainer, Point.start(trainer), read(trainer, path))
+    assert not {"trainer", "headline"} & point.record.keys()
+    assert sorted(load(content, "")) == ["format", "learner", "numeric", "record", "state"]
+
+
+def test_a_trainer_that_uses_a_name_of_the_chains_is_told_so(datasets: Path) -> None:
+    class Greedy(EnergyLoad):
+        def save(self, model: Forecaster) -> dict[str, object]:
+            return {**super().save(model), "record": 1}
+
+    class Chatty(EnergyLoad):
+        def fold(self, model: Forecaster, data: Any) -> Folded[Forecaster]:
+            return Folded(model, {}, {"rows": data.rows, "sha256": ""})
+
+    for trainer, taken in ((Greedy(), "record"), (Chatty(), "rows, sha256")):
+        with pytest.raises(ValueError, match=f"the trainer uses {taken}, which the chain"):
+            chain(datasets, trainer, days=1)
+
+
+def test_rows_of_another_day_than_the_name_promises_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "2024-01-09.csv"
+    path.write_bytes(rows())
+    with pytest.raises(DatasetRefused, match="of 2024-01-02, the name promises 2024-01-09"):
+        read(EnergyLoad(), path, date=name_date(path))
+
+
+@pytest.mark.parametrize("command", ["score", "evaluate"])
+def test_commands_for_frauds_say_in_one_line_that_a_chain_is_of_another_trainer(
+    command: str,
+    share: Path,
+    queue: Queue,
+    server: EmbeddedRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    queue.push(names(share)[:1])
+    learn(share, server, SPEC)
+    checkpoint, dataset = share / "output/model_cpt_2024-01-01.pkl", share / names(share)[1]
+    arguments = {
+        "score": f"--checkpoint {checkpoint} --dataset {dataset} --out {share}/scores.csv",
+        "evaluate": f"--datasets {share} --protocol prequential",
+    }
+    monkeypatch.setattr(sys, "argv", ["workload", command, *arguments[command].split()])
+    assert cli.run() == ExitCode.USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert "trainer 'energy-load'" in line
+    assert "fraud" in line
+
+
+# --- the example ----------------------------------------------------------------------------------
+
+
+def rows(**changes: str) -> bytes:
+    """A day's file; each change replaces a text everywhere."""
+    text = "time,load_mw\n" + "".join(f"2024-01-02 {hour:02}:00,{hour}.5\n" for hour in range(24))
+    for old, new in changes.items():
+        text = text.replace(old.replace("_at_", " "), new)
+    return text.encode()
+
+
+def file(content: bytes, name: str = "2024-01-02.csv") -> DatasetFile:
+    return DatasetFile(name, name_date(name), content, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "why"),
+    [
+        (b"\x80\x04N.", "2024-01-02.pkl", "only .csv is read"),
+        (b"\xff\xfe\x00", "2024-01-02.csv", "needs the columns time and load_mw"),
+        (b"a,b\n1,2\n", "2024-01-02.csv", "needs the columns time and load_mw"),
+        (b"time,load_mw\n", "2024-01-02.csv", "a row for each hour"),
+        (rows()[: rows().rindex(b"2024")], "2024-01-02.csv", "a row for each hour"),
+        (rows(**{"23.5": ""}), "2024-01-02.csv", "missing or not finite"),
+        (rows(**{"23.5": "inf"}), "2024-01-02.csv", "missing or not finite"),
+        (rows(**{"23.5": "much"}), "2024-01-02.csv", "needs the columns time and load_mw"),
+        (rows(**{"02_at_23": "03 23"}), "2024-01-02.csv", "a row for each hour of one day"),
+        (rows(**{"2024": "year"}), "2024-01-02.csv", "needs the columns time and load_mw"),
+    ],
+)
+def test_example_refuses_a_bad_file_in_one_line(content: bytes, name: str, why: str) -> None:
+    with pytest.raises(DatasetRefused, match=why) as caught:
+        EnergyLoad().prepare(file(content, name))
+    assert "\n" not in str(caught.value)
+
+
+def test_example_forecasts_better_than_last_week_once_it_has_learned(datasets: Path) -> None:
+    tests = [point.record["metrics"]["next_day"] for point, _ in chain(datasets)]
+    assert tests[0] is None
+    assert all(test["mean_absolute_error"] is None for test in tests[1 : WEEK + 1])
+    ours = [test["mean_absolute_error"] for test in tests[WEEK + 1 :]]
+    theirs = [test["error_of_last_week"] for test in tests[WEEK + 1 :]]
+    assert np.mean(ours) < np.mean(theirs)
+
+
+def test_example_resumes_from_any_checkpoint_bit_for_bit(datasets: Path) -> None:
+    trainer, points = EnergyLoad(), chain(datasets)
+    paths = sorted((datasets / "datasets/training").iterdir())
+    for (_, content), (after, expected), path in zip(points, points[1:], paths[1:], strict=False):
+        point, again = fold(
+            trainer, Point.from_bytes(trainer, content), read(trainer, path, date=name_date(path))
+        )
+        assert again == expected
+        assert point.record == after.record
+
+
+def test_example_refuses_sums_of_another_version_in_one_line(datasets: Path) -> None:
+    class Older(EnergyLoad):
+        def save(self, model: Forecaster) -> dict[str, object]:
+            return {**super().save(model), "gram": np.zeros((2, 2))}
+
+    [(_, content)] = chain(datasets, Older(), days=1)
+    with pytest.raises(ValueError, match=r"^that: sums of 2 numbers; this version has 3$"):
+        Point.from_bytes(EnergyLoad(), content, "that")
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def test_report_shows_the_trainers_metrics_by_name_and_nothing_of_frauds(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push([*names(share), "datasets/training/nonsense.csv"])
+    log = learn(share, server, SPEC, code=3)
+    assert "rows=24 mean_absolute_error=" in log
+    text = (share / "output/report.txt").read_text()
+    page = (share / "output/report.html").read_text()
+    for shown in ("energy-load", "nonsense.csv", "2024-01-12.csv"):
+        assert shown in text
+        assert shown in page
+    assert text.count("Report generated on: ") == DAYS
+    assert "Datasets learned: 12\nRows: 288\nNext-day tests: 11\n" in text
+    assert "  mean_absolute_error, mean of 4 days: " in text
+    assert "mean absolute error" in page
+    assert "12 checkpoints, each trained from the one before" in page
+    for word in ("fraud", "card", "precision", "transaction", "accuracy"):
+        assert word not in text.lower()
+        assert word not in page.partition("</style>")[2].lower()
+    HTMLParser().feed(page)
+    assert rewrite_report(share) == (share / "output/report.txt", share / "output/report.html")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"metrics": None, "headline": 3},
+        {"metrics": {"next_day": {"a": "b", "<b>": 1.5, "c": None, "d": True}}, "headline": ["a"]},
+        {"metrics": {"testing": {"loss": float("inf")}}, "headline": ["loss", "none"]},
+    ],
+)
+def test_a_strange_record_never_stops_the_report(record: dict[str, Any], tmp_path: Path) -> None:
+    plain.write_report([record], [], tmp_path, generated=NOW)
+    assert "<b>" not in (tmp_path / "report.html").read_text().partition("<table>")[2]
+    assert "\n" not in plain.closing_line(record)
+
+
+def test_what_is_no_number_is_no_metric_of_the_report(tmp_path: Path) -> None:
+    metrics = {"next_day": {"loss": 1.5, "settled": True, "kind": "linear"}}
+    plain.write_report([{"metrics": metrics}], [], tmp_path, generated=NOW)
+    text = (tmp_path / "report.txt").read_text()
+    assert "loss" in text
+    assert "settled" not in text
+    assert "kind" not in text
+
+
+def test_report_without_a_dataset_says_so(tmp_path: Path) -> None:
+    dead = [{"dataset": "x", "kind": "refused", "reason": "why"}]
+    plain.write_report([], dead, tmp_path, generated=NOW)
+    assert "No dataset has been learned yet" in (tmp_path / "report.html").read_text()
+    assert "refused: x: why" in (tmp_path / "report.txt").read_text()
+
+
+def test_share_on_which_everything_was_refused_has_the_report_of_its_trainer(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(["datasets/training/nonsense.csv"])
+    learn(share, server, SPEC, code=3)
+    assert "fraud" not in (share / "output/report.txt").read_text().lower()
+
+
+# --- the checker ----------------------------------------------------------------------------------
+
+
+def checked(trainer: str, datasets: Path) -> subprocess.CompletedProcess[str]:
+    """As a user does it: with its arithmetic pinned, unlike that of a test."""
+    return subprocess.run(
+        [sys.executable, "-m", "workload", "trainer", "check", trainer, "--datasets", datasets],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("trainer", "why"),
+    [
+        ("Forgetful", "2024-01-09.csv: not the same when each checkpoint is saved and loaded"),
+        ("Unordered", "2024-01-01.csv: not the same in another process"),
+        ("Meddler", "2024-01-01.csv: the model before it is not left as it was"),
+    ],
+)
+def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
+    trainer: str, why: str, datasets: Path
+) -> None:
+    done = checked(f"tests.support.odd_trainers:{trainer}", datasets)
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"workload: {why}")
+    assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
+
+
+def test_checker_folds_what_a_worker_folds(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    (share / "datasets/training/2024-01-13.csv").write_text("nonsense\n")
+    done = checked(SPEC, share)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "2024-01-13.csv: refused: needs the columns time and load_mw, dates and numbers\n"
+        "12 checkpoints, the same in another process and from each checkpoint on; refused: 1\n"
+    )
+    queue.push(names(share))
+    learn(share, server, SPEC, code=3)
+    lines = read_ledger(share / "output" / NAME)
+    kept = folded(EnergyLoad(), share)
+    assert list(kept.hashes) == [Path(line["dataset"]).name for line in lines]
+    assert kept.refused == {Path(each.dataset).name: each.reason for each in queue.status().dead}
+
+
+# --- what is general knows nothing of frauds ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module", ["engine/worker", "engine/reconcile", "queue/client", "engine/reporting"]
+)
+def test_import_of_the_fraud_learner_into_what_is_general_breaks_a_contract(
+    module: str, tmp_path: Path
+) -> None:
+    for package in ("workload", "infra", "policy"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__*__"))
+        for init in (ROOT / package).rglob("__init__.py"):
+            shutil.copy(init, tmp_path / init.relative_to(ROOT))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    broken = tmp_path / f"workload/{module}.py"
+    broken.write_text(broken.read_text() + "\nfrom workload.fraud.model.learner import Learner\n")
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "knows nothing of what is \nlearned BROKEN" in done.stdout
+
+
+def test_a_workers_ledger_line_of_another_trainer_names_it_and_what_matters(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share)[:1])
+    learn(share, server, SPEC)
+    [line] = (share / "output" / NAME).read_text().splitlines()
+    record = json.loads(line)
+    assert record["trainer"] == "energy-load"
+    assert record["headline"] == ["mean_absolute_error"]
+    content = CheckpointStore(Share(share)).read(record["checkpoint"], record["dataset"])
+    assert load(content, "")["record"]["trainer"] == "energy-load"
