@@ -34,11 +34,11 @@ test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 engine: $(READY)
-	$(BIN)/python tests/engine/toolchain/build.py >/dev/null
-	$(BIN)/python -m pytest tests/engine --dist loadfile --numprocesses 8 $(PYTEST_ARGS)
+	$(BIN)/python tests/stack/toolchain/build.py >/dev/null
+	$(BIN)/python -m pytest tests/stack --dist loadfile --numprocesses 8 $(PYTEST_ARGS)
 
 rehearse: $(READY)
-	$(BIN)/python tests/rehearsal/run.py $(PYTEST_ARGS)
+	$(BIN)/python tests/cluster/run.py $(PYTEST_ARGS)
 
 model-check: $(READY) $(TLA2TOOLS)
 	$(BIN)/python -m proofs.model_check --jar $(TLA2TOOLS)
@@ -55,20 +55,20 @@ chaos: $(READY)
 	$(BIN)/python -m proofs.chaos $(CHAOS_ARGS)
 
 preview: $(READY)
-	@$(BIN)/python tests/engine/preview.py $(STACK)
+	@$(BIN)/python tests/stack/preview.py $(STACK)
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests/engine
-	$(BIN)/mypy tests/rehearsal
+	$(BIN)/mypy tests/stack
+	$(BIN)/mypy tests/cluster
 	$(BIN)/lint-imports --no-cache
 	scripts/check-requirements.sh
 	$(BIN)/shellcheck --external-sources scripts/*.sh scripts/*.bash .ci/run
 	$(BIN)/hadolint workload/Dockerfile
 	$(BIN)/zizmor --offline --quiet .github
-	"$$($(BIN)/python tests/engine/toolchain/build.py actionlint)/actionlint"
+	"$$($(BIN)/python tests/stack/toolchain/build.py actionlint)/actionlint"
 
 format: $(READY)
 	$(BIN)/ruff check --fix-only .

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 
 ROOT = Path(__file__).parents[3]
-RUN = ROOT / "tests/rehearsal/run.py"
+RUN = ROOT / "tests/cluster/run.py"
 
 KUBECTL = f"""#!{sys.executable} -IS
 import json, sys
@@ -194,7 +194,7 @@ def test_help_names_every_variable() -> None:
     done = subprocess.run(
         [sys.executable, "-B", RUN, "--help"], capture_output=True, text=True, check=True
     )
-    text = (ROOT / "tests/rehearsal/existing.py").read_text()
+    text = (ROOT / "tests/cluster/existing.py").read_text()
     for name in set(re.findall(r'"([A-Z]+_?[A-Z_]+)"', text)) - {"REHEARSAL_CLUSTER"}:
         assert name in done.stdout, name
     assert "CLUSTER=kubeconfig" in done.stdout
