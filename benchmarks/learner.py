@@ -14,7 +14,6 @@ from benchmarks.newton import Newton
 from benchmarks.results import Section, Table, verdict
 from workload.fraud.evaluation import protocols
 from workload.fraud.evaluation.contenders import Prepared, Streaming
-from workload.fraud.evaluation.files import day_files
 from workload.fraud.evaluation.protocols import Learned
 from workload.fraud.evaluation.resampling import Draws, figures, interval
 from workload.fraud.evaluation.results import Settings, check, prepared
@@ -23,6 +22,7 @@ from workload.fraud.model.learner import Learner
 from workload.fraud.model.state import LABEL_LAG_DAYS
 from workload.fraud.simulator import DEFAULT_START, World
 from workload.fraud.transactions import day_from_frame, read_day
+from workload.share.listing import day_files
 
 if TYPE_CHECKING:
     import datetime as dt

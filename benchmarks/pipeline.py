@@ -122,7 +122,7 @@ def _learn(
     """Folds the days on ``base``, as a worker does between its claims and its commits."""
     with tempfile.TemporaryDirectory(dir=directory) as root:
         share = Share(Path(root))
-        share.check()
+        share.probe_writable()
         store = CheckpointStore(share)
         test_set = read(TRAINER, testing) if testing else None
 

@@ -108,7 +108,7 @@ def _larger_day(folder: Path, factor: int) -> list[str]:
 
 def _fold_larger_days(folder: Path, factor: int) -> list[str]:
     world, share = World(), Share(folder)
-    share.check()
+    share.probe_writable()
     trainer = FraudTrainer()
     point = Point.start(trainer)
     seconds: list[float] = []

@@ -31,7 +31,7 @@ from tests.support.fleet import STEPS, Accident, Fleet, Worker, fleet, write_day
 from workload.engine.ledger import read_ledger
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,7 +319,7 @@ def run(plan: Plan) -> Chaos:
         crew.slow_disk = home / "slow-disk"
         queue = Queue(connect(server.url))
         chaos = Chaos(plan, crew, queue, disk)
-        queue.patience = Patience(60.0, chaos.pause)
+        queue.retry_policy = RetryPolicy(60.0, chaos.pause)
         try:
             chaos.attack()
             chaos.calm()

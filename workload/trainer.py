@@ -11,7 +11,7 @@ from workload.engine.checkpoints import checkpoint_name
 from workload.errors import UsageError
 from workload.fraud.report import text_entry
 from workload.fraud.trainer import FraudTrainer
-from workload.share.store import write_atomic
+from workload.share.durable import write_atomic
 
 if TYPE_CHECKING:
     from os import PathLike

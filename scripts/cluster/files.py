@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from scripts.cluster.console import Failure, Line, amount, pause, run
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError
+from workload.share.durable import sha256, sync
 from workload.share.exchange import (
     END,
     PRESENT,
@@ -31,8 +32,8 @@ from workload.share.exchange import (
     read_list,
     request_line,
 )
-from workload.share.store import OUTPUT, sync
-from workload.share.transfer import dataset_files, sha256
+from workload.share.listing import dataset_files
+from workload.share.store import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

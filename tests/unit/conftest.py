@@ -13,7 +13,7 @@ import pytest
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, connect
 from workload.queue.client import Limits
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def client(server: EmbeddedRedis) -> Iterator[redis.Redis]:
 @pytest.fixture
 def queue(server: EmbeddedRedis) -> Iterator[Queue]:
     """A session with an empty queue that waits for nothing."""
-    opened = Queue(connect(server.url), patience=Patience(0.0))
+    opened = Queue(connect(server.url), retry_policy=RetryPolicy(0.0))
     opened.client.flushall()
     yield opened
     opened.close()
@@ -81,7 +81,7 @@ def new_queue(any_server: EmbeddedRedis) -> Iterator[Callable[..., Queue]]:
     queues: list[Queue] = []
 
     def make(**limits: float) -> Queue:
-        queues.append(Queue(connect(any_server.url), Limits(**limits), Patience(0.0)))  # type: ignore[arg-type]
+        queues.append(Queue(connect(any_server.url), Limits(**limits), RetryPolicy(0.0)))  # type: ignore[arg-type]
         return queues[-1]
 
     make().client.flushall()

@@ -310,12 +310,12 @@ def evaluate(
     is written.
     """
     from workload.fraud.evaluation.baselines import FITS  # noqa: PLC0415
-    from workload.fraud.evaluation.files import day_files  # noqa: PLC0415
     from workload.fraud.evaluation.protocols import Protocol  # noqa: PLC0415
     from workload.fraud.evaluation.results import Settings  # noqa: PLC0415
     from workload.fraud.evaluation.results import evaluate as judge  # noqa: PLC0415
     from workload.fraud.evaluation.text import as_text  # noqa: PLC0415
     from workload.local.display import counting  # noqa: PLC0415
+    from workload.share.listing import day_files  # noqa: PLC0415
 
     _only_fraud(datasets)
     settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
@@ -489,7 +489,7 @@ def queue_rebuild(
 
     with _queue(share) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
-        store.check()
+        store.probe_writable()
         learned = any_record(store).get("label", settings.label)
         with counting("Reading", None) as advance:
             rebuilt = rebuild(queue, store, load(trainer, label=label or learned), advance)
@@ -621,19 +621,19 @@ def _queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     """A session with the configured queue, or with that of a local share."""
     from workload.local.share_queue import reach  # noqa: PLC0415
     from workload.queue import Queue, connect  # noqa: PLC0415
-    from workload.queue.connection import Patience  # noqa: PLC0415
+    from workload.queue.connection import RetryPolicy  # noqa: PLC0415
 
     if share is not None:
         with reach(share) as url:
             os.environ.update(WORKLOAD_SHARE=str(share.resolve()), WORKLOAD_REDIS_URL=url)
             os.environ.pop("REDIS_PASSWORD", None)
             settings = _settings()
-            yield Queue(connect(url), settings.limits, Patience(5.0)), settings
+            yield Queue(connect(url), settings.limits, RetryPolicy(5.0)), settings
         return
     settings = _settings()
     password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    queue = Queue(connect(settings.redis_url, password), settings.limits, Patience(5.0))
-    queue.check()
+    queue = Queue(connect(settings.redis_url, password), settings.limits, RetryPolicy(5.0))
+    queue.verify_server()
     yield queue, settings
 
 
@@ -674,7 +674,7 @@ def _only_fraud(datasets: Path) -> None:
 
 
 def _training_datasets(root: Path) -> list[str]:
-    from workload.engine.reconcile import training_datasets  # noqa: PLC0415
+    from workload.share.listing import training_datasets  # noqa: PLC0415
     from workload.share.store import TRAINING  # noqa: PLC0415
 
     names = training_datasets(root)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from workload.engine import canonical, numeric
-from workload.engine.checkpoints import FORMAT, checkpoint_name, load, sha256
+from workload.engine.checkpoints import FORMAT, checkpoint_name, load
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
+from workload.share.durable import sha256
 from workload.trainers.identity import check_identity, identity, made_by
 from workload.trainers.protocol import D, M
 

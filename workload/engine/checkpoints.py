@@ -7,16 +7,15 @@ unused file behind but never replace a committed one.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import decode
-from workload.share.store import NotVisible, Share, sync, write_atomic, writing
+from workload.share.durable import replacing, sha256, write_atomic, writing
+from workload.share.store import NotVisible, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,11 +30,6 @@ def checkpoint_name(dataset: str) -> str:
     name = PurePosixPath(dataset).name
     stem = name.removesuffix(".gz").rsplit(".", 1)[0]
     return f"{_PREFIX}{stem}.pkl"
-
-
-def sha256(content: bytes) -> str:
-    """Hex digest; what ``sha256sum`` prints for the file."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def load(content: bytes, what: str) -> dict[str, Any]:
@@ -84,7 +78,7 @@ class CheckpointStore:
                         return content
             raise NotVisible(f"checkpoint {digest[:12]} is not there or has another content")
 
-        return self.share.when_visible(published.name, look)
+        return self.share.wait_until_visible(published.name, look)
 
     def publish(self, record: Mapping[str, Any]) -> None:
         """Gives a committed checkpoint its published name; does nothing when it has it."""
@@ -94,17 +88,11 @@ class CheckpointStore:
             if published.samefile(immutable) or self._is(published, record["checkpoint"]):
                 return
         content = self.read(record["checkpoint"], record["dataset"])
-        temporary = published.with_name(f".{published.name}.{secrets.token_hex(8)}.tmp")
-        with writing(published):
+        with writing(published), replacing(published) as temporary:
             try:
                 os.link(immutable, temporary)
             except OSError:  # a file system without hard links
-                write_atomic(published, content)
-            else:
-                temporary.replace(published)
-                sync(published.parent)
-                with suppress(FileNotFoundError):  # replacing a link by itself leaves both names
-                    temporary.unlink()
+                temporary.write_bytes(content)
 
     def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every published checkpoint: path and record with its hash; {} when it is unreadable."""
@@ -120,5 +108,5 @@ class CheckpointStore:
 
     def _is(self, path: Path, digest: str) -> bool:
         with suppress(FileNotFoundError):
-            return sha256(path.read_bytes()) == digest
+            return sha256(path) == digest
         return False

@@ -73,7 +73,7 @@ class LeaseKeeper:
         """Tells the renewer that the worker moves on."""
         self._say({"held": [[lease.dataset, lease.token] for lease in self._held.values()]})
 
-    def check(self, lease: Lease) -> None:
+    def raise_if_lost(self, lease: Lease) -> None:
         """Notes progress; raises LeaseLost when the renewal of ``lease`` was rejected."""
         self.progress()
         self._listen()

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from workload.engine.checkpoints import CheckpointStore
 from workload.errors import UsageError
 from workload.queue.client import Commit, Queue
-from workload.share.store import Share, write_atomic, writing
+from workload.share.durable import write_atomic, writing
 from workload.trainers.identity import DEFAULT_HEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from workload.share.store import Share
 
 NAME = "ledger.jsonl"
 

@@ -6,7 +6,6 @@ whose publication a crash cut short. Both are chains of hashes, so one must cont
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,10 @@ from workload.engine.ledger import (
 )
 from workload.errors import DatasetRefused, UsageError
 from workload.queue import Commit, DeadLetter
-from workload.share.dataset_file import name_date
-from workload.share.store import SUFFIXES, TRAINING
+from workload.share.dataset_file import SUFFIXES, name_date
+from workload.share.durable import sha256
+from workload.share.listing import training_datasets
+from workload.share.store import TRAINING
 from workload.trainers.identity import check_name
 
 if TYPE_CHECKING:
@@ -149,25 +150,13 @@ def _continues(
     head = kept[-1].record["checkpoint"] if kept else None
     if record["base"] != head or any(record.get(name) != value for name, value in options.items()):
         return False
-    with path.open("rb") as stream:
-        return bool(record["sha256"] == hashlib.file_digest(stream, "sha256").hexdigest())
+    return bool(record["sha256"] == sha256(path))
 
 
 def any_record(share: Share) -> dict[str, Any]:
     """The record of a checkpoint on the share; empty when there is none."""
     published = CheckpointStore(share).published()
     return next((record for _, record in published if record), {})
-
-
-def training_datasets(root: Path) -> list[str]:
-    """The queue items for the files in ``datasets/training``, by name, without hidden files."""
-    folder = root / TRAINING
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return [
-        f"{TRAINING}/{name}"
-        for name in sorted(names)
-        if name.endswith(SUFFIXES) and not name.startswith(".")
-    ]
 
 
 def _dated(names: set[str], learned: set[str]) -> tuple[list[str], list[DeadLetter]]:

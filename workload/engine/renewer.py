@@ -20,7 +20,7 @@ import redis
 
 from workload.errors import WorkloadError
 from workload.queue.client import Limits, Queue
-from workload.queue.connection import Patience, connect
+from workload.queue.connection import RetryPolicy, connect
 
 _HAND_BACK = {signal.SIGTERM, signal.SIGINT}
 _STOPPED = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE}
@@ -118,7 +118,7 @@ def main() -> None:
     queue = Queue(
         connect(settings["url"], settings["password"]),
         Limits(lease_seconds=settings["lease_seconds"], crash_limit=settings["crash_limit"]),
-        Patience(0.0),
+        RetryPolicy(0.0),
         session=settings["session"],
     )
     with suppress(WorkloadError, redis.RedisError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from workload.engine.ledger import NAME, read_ledger
 from workload.errors import UsageError
-from workload.share.store import write_atomic, writing
+from workload.share.durable import write_atomic, writing
 from workload.trainers.identity import DEFAULT, made_by
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ class Termination:
             yield
         finally:
             self._deferred = False
-        self.check()
+        self.raise_if_requested()
 
-    def check(self) -> None:
+    def raise_if_requested(self) -> None:
         """Exits if a signal has come."""
         if self.requested:
             raise SystemExit(ExitCode.HANDED_BACK)
@@ -48,12 +48,12 @@ class Termination:
     def pause(self, seconds: float) -> None:
         """Sleeps; a signal ends it, also inside ``deferred``."""
         deadline = time.monotonic() + seconds
-        self.check()
+        self.raise_if_requested()
         while (remaining := deadline - time.monotonic()) > 0:
             time.sleep(min(remaining, 0.1))
-            self.check()
+            self.raise_if_requested()
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         repeated, self.requested = self.requested, True
         if not self._deferred and not repeated:
-            self.check()
+            self.raise_if_requested()

@@ -16,8 +16,8 @@ from workload.engine.canonical import encode
 from workload.engine.chain import Point, fold, read
 from workload.engine.processes import module_environment, python
 from workload.errors import DatasetRefused, WorkloadError
-from workload.fraud.evaluation.files import day_files
 from workload.share.dataset_file import name_date
+from workload.share.listing import day_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from workload.engine.chain import Dataset, Point, fold, read
 from workload.engine.checkpoints import CheckpointStore
 from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.ledger import Projector, headline
-from workload.engine.reconcile import reconcile, training_datasets
+from workload.engine.reconcile import reconcile
 from workload.engine.reporting import refresh_report
 from workload.errors import (
     ChainHalted,
@@ -28,14 +28,14 @@ from workload.errors import (
     WorkloadError,
 )
 from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.dataset_file import name_date
-from workload.share.store import SUFFIXES, TESTING, Share
+from workload.share.listing import testing_dataset, training_datasets
+from workload.share.store import Share
 from workload.trainers import loading
 from workload.trainers.identity import check_identity
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from workload.engine.settings import Settings
@@ -69,12 +69,12 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
             settings.redis_password.get_secret_value() if settings.redis_password else None,
         ),
         settings.limits,
-        Patience(settings.redis_wait_seconds, termination.pause),
+        RetryPolicy(settings.redis_wait_seconds, termination.pause),
     )
     share = Share(settings.share, settings.visibility_seconds, termination.pause)
     log.info("Worker with sessionID: %s", queue.session)
-    share.check()
-    queue.check()
+    share.probe_writable()
+    queue.verify_server()
     with LeaseKeeper(settings, queue.session) as keeper:
         worker = Worker(settings, trainer, queue, share, keeper, termination)
         try:
@@ -102,7 +102,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._projector = Projector(self.share, self.queue)
-        self.queue.patience.on_away = self._note_absence
+        self.queue.retry_policy.on_away = self._note_absence
 
     def run(self) -> ExitCode:
         """Works until the queue is drained or halted."""
@@ -166,7 +166,7 @@ class Worker:
         If Redis is away, the leases expire by themselves and another worker publishes.
         """
         self.queue.close()
-        self.queue.patience = Patience(0.0)
+        self.queue.retry_policy = RetryPolicy(0.0)
         with suppress(WorkloadError, OSError):
             for dataset in self.queue.hand_back():
                 log.info("Handed back: dataset=%s", dataset)
@@ -222,14 +222,14 @@ class Worker:
             path = self.share.dataset_path(lease.dataset)
             return read(self.trainer, path, lease.dataset, date)
 
-        dataset = self.share.when_visible(lease.dataset, look)
-        self.keeper.check(lease)
+        dataset = self.share.wait_until_visible(lease.dataset, look)
+        self.keeper.raise_if_lost(lease)
         return dataset
 
     def _wait_for_turn(self, lease: Lease) -> Head:
         """Waits until every earlier dataset is finished; works on one that was given up."""
         while True:
-            self.keeper.check(lease)
+            self.keeper.raise_if_lost(lease)
             match self._claim(holding=lease):
                 case Turn(head):
                     return head
@@ -250,9 +250,9 @@ class Worker:
             raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
         testing, untested = self._testing_set(base)
-        self.keeper.check(lease)
+        self.keeper.raise_if_lost(lease)
         point, content = fold(self.trainer, base, dataset, testing=testing, untested=untested)
-        self.keeper.check(lease)
+        self.keeper.raise_if_lost(lease)
         clock.lap("fold")
         checkpoint = CheckpointStore(self.share).write(content)
         clock.lap("write")
@@ -295,7 +295,7 @@ class Worker:
         wanted = base.record.get("testing_dataset")
         if base.record and not wanted:
             return None, "the chain began without a testing dataset"
-        path = self.share.root / wanted if wanted else find_testing_set(self.share.root)
+        path = self.share.root / wanted if wanted else testing_dataset(self.share.root)
         if path is None:
             return None, "there is no testing dataset"
         name = path.relative_to(self.share.root).as_posix()
@@ -308,7 +308,7 @@ class Worker:
             return self._testing[1]
 
         try:
-            testing = self.share.when_visible(name, look)
+            testing = self.share.wait_until_visible(name, look)
         except DatasetRefused as error:
             log.warning("Testing dataset refused: dataset=%s reason=%s", name, error)
             return None, f"{name} was refused: {error}"
@@ -354,12 +354,6 @@ class Worker:
             )
         log.info("Queue empty, exiting")
         return ExitCode.INCOMPLETE if status.dead or left else ExitCode.DONE
-
-
-def find_testing_set(root: Path) -> Path | None:
-    """The first of ``datasets/testing/test_dataset.*`` that can be read, or None."""
-    paths = [root / TESTING / f"test_dataset{suffix}" for suffix in SUFFIXES]
-    return next((path for path in paths if path.is_file()), None)
 
 
 class _Clock:

@@ -16,7 +16,7 @@ from workload.fraud.metrics import top_cards
 from workload.fraud.model.features import FEATURES, SAID
 from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
-from workload.share.store import write_atomic, writing
+from workload.share.durable import write_atomic, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

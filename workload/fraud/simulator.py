@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workload.errors import UsageError
-from workload.share.store import write_atomic
+from workload.share.durable import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

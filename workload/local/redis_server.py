@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +14,7 @@ import redis
 from workload.engine.processes import module_environment, python
 from workload.errors import UsageError, WorkloadError
 from workload.local.tether import INHERIT
+from workload.retry import retry
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -114,25 +114,24 @@ class EmbeddedRedis:
             stdin=subprocess.PIPE,
             pass_fds=self._inherit,
         )
-        deadline = time.monotonic() + _START_SECONDS
-        client = redis.Redis.from_url(self.url)
-        try:
-            while True:
-                try:
-                    client.ping()
-                except redis.AuthenticationError:
-                    return  # it is up and wants a password
-                except redis.ConnectionError as error:
-                    if self._process.poll() is not None or time.monotonic() > deadline:
-                        self.stop()
-                        raise WorkloadError(
-                            f"{self._server} did not start: {self._last_line()}"
-                        ) from error
-                    time.sleep(0.01)
-                else:
-                    return
-        finally:
-            client.close()
+        with redis.Redis.from_url(self.url) as client:
+            try:
+                retry(
+                    lambda _: client.ping(),
+                    lambda error, _: self._is_starting(error),
+                    _START_SECONDS,
+                    longest_pause=0.01,
+                )
+            except redis.AuthenticationError:
+                pass  # it is up and wants a password
+            except redis.ConnectionError as error:
+                self.stop()
+                raise WorkloadError(f"{self._server} did not start: {self._last_line()}") from error
+
+    def _is_starting(self, error: Exception) -> bool:
+        if isinstance(error, redis.AuthenticationError) or self._process is None:
+            return False
+        return isinstance(error, redis.ConnectionError) and self._process.poll() is None
 
     def revive(self) -> bool:
         """Starts the server again if it died; returns whether it had."""

@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from workload.engine.ledger import ledger_if_any
-from workload.engine.reconcile import training_datasets
 from workload.engine.reporting import closing_line, refresh_report
 from workload.errors import UsageError
 from workload.local import share_queue as local
 from workload.local.display import RunDisplay, counting
 from workload.local.supervisor import Outcome, Supervisor, local_share
+from workload.share.listing import training_datasets
 from workload.text import printable
 from workload.trainers.identity import DEFAULT, check_name, made_by
 from workload.trainers.loading import name_of
@@ -46,7 +46,7 @@ def run_locally(
     share = local_share(root)
     learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
     with local.serve(share.root) as server:
-        share.check()
+        share.probe_writable()
         for line in ledger_if_any(share)[-1:]:
             check_name(name, line)  # before files of another kind get there
         if datasets is not None:

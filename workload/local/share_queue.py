@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError
 from workload.local.redis_server import EmbeddedRedis
-from workload.share.store import write_atomic, writing
+from workload.retry import retry
+from workload.share.durable import write_atomic, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,19 +66,18 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + seconds
     try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    yield None
-                    return
-                time.sleep(0.05)
-            else:
-                yield lock
-                return
+        try:
+            retry(
+                lambda _: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB),
+                lambda error, _: isinstance(error, BlockingIOError),
+                seconds,
+                longest_pause=0.05,
+            )
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock
     finally:
         os.close(lock)
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from workload.engine.ledger import Projector, headline, ledger_line
 from workload.engine.numeric import pinned_environment
 from workload.engine.processes import module_environment, python
-from workload.engine.reconcile import reconcile, training_datasets
+from workload.engine.reconcile import reconcile
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
 from workload.queue import Queue, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
+from workload.share.listing import training_datasets
 from workload.share.store import Share
 from workload.trainers.identity import check_name
 
@@ -121,9 +122,9 @@ class Supervisor:
         """
         begin = time.monotonic()
         queue = Queue(
-            connect(self.server.url), patience=Patience(_REDIS_SECONDS, on_away=self._revive)
+            connect(self.server.url), retry_policy=RetryPolicy(_REDIS_SECONDS, on_away=self._revive)
         )
-        self.share.check()
+        self.share.probe_writable()
         reconcile(queue, self.share)
         for commit in queue.commits(-1):
             check_name(self.trainer, commit.record)

@@ -14,7 +14,7 @@ from hiredis import pack_command
 from redis.exceptions import NoScriptError
 
 from workload.errors import LeaseLost
-from workload.queue.connection import Patience, check_version
+from workload.queue.connection import RetryPolicy, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -179,7 +179,7 @@ class Queue:
     Args:
         client: connection made by ``connect``; used by one thread at a time.
         limits: lease length and retry limits.
-        patience: how long to wait for a Redis that is away.
+        retry_policy: how long to wait for a Redis that is away.
 
     Every method raises QueueUnavailable when Redis stays away, and UsageError when it refuses the
     credentials.
@@ -187,7 +187,7 @@ class Queue:
 
     client: redis.Redis
     limits: Limits = field(default_factory=Limits)
-    patience: Patience = field(default_factory=lambda: Patience(120.0))
+    retry_policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(120.0))
     session: str = field(default_factory=lambda: str(uuid.uuid4()))
     _connection: Any = None
     _digests: dict[str, str] = field(default_factory=dict)
@@ -201,9 +201,9 @@ class Queue:
             self._connection = None
         self.client.close()
 
-    def check(self) -> None:
+    def verify_server(self) -> None:
         """Asks the server who it is; raises UsageError when it is too old."""
-        check_version(self.patience.call(lambda _: self.client.info("server")))
+        check_version(self.retry_policy.call(lambda _: self.client.info("server")))
 
     def claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
         """Claims the next dataset or, when one is held already, asks whether it is its turn.
@@ -218,7 +218,7 @@ class Queue:
         held = (holding.dataset, holding.token) if holding else ("", "")
         request = f"{self.session}.{self._requests}"
         crash_limit = self.limits.crash_limit
-        reply = self.patience.call(
+        reply = self.retry_policy.call(
             lambda repeated: self._run(
                 "claim", request, self._lease_ms, crash_limit, *held, int(repeated)
             )
@@ -391,7 +391,7 @@ class Queue:
 
         Moving the head of the list onto itself wakes on a plain RPUSH and takes nothing.
         """
-        self.patience.call(
+        self.retry_policy.call(
             lambda _: self._execute("BLMOVE", NAME, NAME, "LEFT", "LEFT", _blocking(seconds))
         )
 
@@ -402,17 +402,17 @@ class Queue:
             return False
         milliseconds = round(_blocking(seconds) * 1000)
         words = ("XREAD", "BLOCK", milliseconds, "STREAMS", _EVENTS, wait.event)
-        return bool(self.patience.call(lambda _: self._execute(*words)))
+        return bool(self.retry_policy.call(lambda _: self._execute(*words)))
 
     @property
     def _lease_ms(self) -> int:
         return round(self.limits.lease_seconds * 1000)
 
     def _range(self, key: str, start: int = 0) -> list[str]:
-        return list(self.patience.call(lambda _: self._execute("LRANGE", key, start, -1)))
+        return list(self.retry_policy.call(lambda _: self._execute("LRANGE", key, start, -1)))
 
     def _call(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
-        return self.patience.call(lambda _: self._run(name, *arguments))
+        return self.retry_policy.call(lambda _: self._run(name, *arguments))
 
     def _run(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
         """Runs a script by its digest; loads it where the server does not know it (yet)."""
@@ -427,7 +427,7 @@ class Queue:
         """Sends a command on a connection of its own and returns the reply.
 
         What ``redis.Redis`` does around each command takes longer than the command; the retries
-        among it are the task of ``patience`` here.
+        among it are the task of `retry_policy` here.
         """
         if self._connection is None:
             self._connection = self.client.connection_pool.get_connection()

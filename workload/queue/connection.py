@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
 from workload.errors import QueueUnavailable, UsageError
+from workload.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,13 +70,13 @@ def masked(url: str) -> str:
     return re.sub(r"//[^/]*@", "//***@", url)
 
 
-class Patience:
+class RetryPolicy:
     """Repeats a command while Redis is away, with growing pauses, up to a limit.
 
     Args:
         seconds: longest time without an answer.
         pause: called between tries with the seconds to wait; may raise to give up early.
-        on_away: called before each pause with the error and the seconds of absence so far.
+        on_away: called after each failure with the error and the seconds of absence so far.
     """
 
     def __init__(
@@ -89,43 +90,45 @@ class Patience:
         self.on_away = on_away
 
     def call(self, command: Callable[[bool], T]) -> T:
-        """Runs ``command(retried)`` until it answers.
+        """Return what `command(repeated)` returns, repeating it while Redis is away.
 
         Raises:
-            QueueUnavailable: Redis did not answer for ``seconds``.
+            QueueUnavailable: Redis did not answer for `seconds`.
             UsageError: Redis refused the credentials.
         """
-        away_since: float | None = None
-        delay = 0.05
-        while True:
-            try:
-                return command(away_since is not None)
-            except _CREDENTIALS as error:
+        try:
+            return retry(command, self._may_pass, self.seconds, self._pause)
+        except redis.RedisError as error:
+            if _wants_credentials(error):
                 raise UsageError(
-                    f"Redis refused the credentials ({error}); set REDIS_PASSWORD to its password"
+                    f"Redis refused the credentials ({_one_line(error)}); "
+                    "set REDIS_PASSWORD to its password"
                 ) from error
-            except _PASSING as error:
-                cause: redis.RedisError = error
-            except redis.ResponseError as error:
-                if str(error).startswith(("NOAUTH", "WRONGPASS")):
-                    raise UsageError(
-                        f"Redis wants a password ({error}); set REDIS_PASSWORD"
-                    ) from error
-                if not _PASSING_CODES.search(str(error)):
-                    raise
-                cause = error
-            now = time.monotonic()
-            away_since = away_since or now
-            if self.on_away:
-                self.on_away(cause, now - away_since)
-            remaining = away_since + self.seconds - now
-            if remaining <= 0:
+            if _passes(error):
                 raise QueueUnavailable(
-                    f"Redis has not answered for {self.seconds:.0f} s ({_one_line(cause)}); "
+                    f"Redis has not answered for {self.seconds:.0f} s ({_one_line(error)}); "
                     "nothing is lost, start again when it is back"
-                ) from cause
-            self._pause(min(delay, remaining))
-            delay = min(delay * 2, 2.0)
+                ) from error
+            raise
+
+    def _may_pass(self, error: Exception, away_seconds: float) -> bool:
+        if not _passes(error):
+            return False
+        if self.on_away:
+            self.on_away(error, away_seconds)
+        return True
+
+
+def _wants_credentials(error: Exception) -> bool:
+    return isinstance(error, _CREDENTIALS) or str(error).startswith(("NOAUTH", "WRONGPASS"))
+
+
+def _passes(error: Exception) -> bool:
+    if _wants_credentials(error):
+        return False
+    return isinstance(error, _PASSING) or (
+        isinstance(error, redis.ResponseError) and bool(_PASSING_CODES.search(str(error)))
+    )
 
 
 def check_version(info: dict[str, object]) -> None:

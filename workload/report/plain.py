@@ -24,7 +24,7 @@ from workload.report.parts import (
     verify,
 )
 from workload.report.plots import line_plot
-from workload.share.store import write_atomic
+from workload.share.durable import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

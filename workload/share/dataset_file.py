@@ -6,17 +6,19 @@ The name of a training dataset is its date, which gives it its place in the chai
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from workload.errors import DatasetRefused
-from workload.share.store import SUFFIXES
+from workload.share.durable import sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+SUFFIXES = (".pkl", ".parquet", ".csv", ".csv.gz")
+"""Names of dataset files end in one of these."""
 
 MAX_BYTES = 1 << 30
 """Largest file that is read: 1 GiB, some 15 million transactions."""
@@ -64,7 +66,7 @@ def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
         content = file.read()
     if not content:
         raise DatasetRefused("is empty")
-    return DatasetFile(path.name, date, content, hashlib.sha256(content).hexdigest())
+    return DatasetFile(path.name, date, content, sha256(content))
 
 
 def dataset_stem(name: str) -> str:

@@ -26,8 +26,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workload.errors import UsageError, WorkloadError
-from workload.share.store import OUTPUT, TESTING, TRAINING, sync, writing
-from workload.share.transfer import is_dataset, is_there, sha256
+from workload.share.durable import rename, sha256, writing
+from workload.share.listing import is_dataset
+from workload.share.store import OUTPUT, TESTING, TRAINING
+from workload.share.transfer import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -294,5 +296,4 @@ def _complete(target: Path, file: SharedFile, offset: int, stream: IO[bytes]) ->
     if is_there(target, file.sha256, "the file to copy"):  # another transfer was faster
         partial.unlink(missing_ok=True)
         return
-    partial.replace(target)
-    sync(target.parent)
+    rename(partial, target)

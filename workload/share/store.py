@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from workload.errors import DatasetFailed, DatasetRefused, ShareUnusable
+from workload.retry import retry
+from workload.share.durable import write_atomic, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -29,19 +29,18 @@ SHARE = Path("/mnt/fileserver")
 TRAINING = "datasets/training"
 TESTING = "datasets/testing"
 OUTPUT = "output"
-SUFFIXES = (".pkl", ".parquet", ".csv", ".csv.gz")
-"""Names of dataset files end in one of these."""
 VISIBILITY_SECONDS = 90.0
 """How long a file that must exist may stay invisible: NFS attribute caches hold up to 60 s."""
 
 _NO_PATH = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EINVAL}
 """Errors that lie in the path itself, not in the state of the share."""
 
-_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-
 
 class NotVisible(Exception):
     """A file is not there, or not yet the one it must be."""
+
+
+_INVISIBLE = (NotVisible, FileNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,12 @@ class Share:
         """Where checkpoints, ledger and reports are."""
         return self.root / OUTPUT
 
-    def check(self) -> None:
-        """Makes the output directory and writes to it; raises ShareUnusable when that fails."""
+    def probe_writable(self) -> None:
+        """Make the output directory and write to it.
+
+        Raises:
+            ShareUnusable: it can't be written.
+        """
         if not self.root.is_dir():
             raise ShareUnusable(f"{self.root}: no such directory; mount the share or name another")
         with writing(self.output):
@@ -101,68 +104,21 @@ class Share:
             raise DatasetRefused("not a file; name a file of one day's transactions")
         return path
 
-    def when_visible(self, what: str, look: Callable[[], T]) -> T:
-        """Repeats ``look`` until it stops raising NotVisible or FileNotFoundError.
+    def wait_until_visible(self, what: str, look: Callable[[], T]) -> T:
+        """Return what `look` returns, repeating it while it raises NotVisible or FileNotFoundError.
 
         Raises:
             DatasetFailed: it stayed invisible for ``visibility_seconds``.
         """
-        deadline = time.monotonic() + self.visibility_seconds
-        delay = 0.05
-        while True:
-            try:
-                return look()
-            except (NotVisible, FileNotFoundError) as error:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise DatasetFailed(
-                        f"{what}: {_reason(error)} after {self.visibility_seconds:.0f} s"
-                    ) from error
-            self.pause(min(delay, remaining))
-            delay = min(delay * 2, 2.0)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns the errors of a full or read-only share into one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _UNUSABLE:
-            raise ShareUnusable(
-                f"{path}: {os.strerror(error.errno or 0).lower()}; the work goes back to the queue,"
-                " start again when the share can be written"
+        try:
+            return retry(
+                lambda _: look(),
+                lambda error, _: isinstance(error, _INVISIBLE),
+                self.visibility_seconds,
+                self.pause,
+            )
+        except _INVISIBLE as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+            raise DatasetFailed(
+                f"{what}: {reason} after {self.visibility_seconds:.0f} s"
             ) from error
-        raise
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file so that any reader, at any time, sees the old or the new one, whole.
-
-    The content is on disk before the name changes, and the name before the call returns.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Makes a file's content, or the names in a directory, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    return "no such file" if isinstance(error, FileNotFoundError) else str(error)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError
-from workload.share.store import SUFFIXES, sync, writing
+from workload.share.dataset_file import SUFFIXES
+from workload.share.durable import replacing, sha256, writing
+from workload.share.listing import dataset_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-PARTS = ("testing", "training")  # what the chain is tested on must be there when it begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +24,6 @@ class Transferred:
 
     copied: list[str]
     present: list[str]
-
-
-def dataset_files(source: Path) -> list[Path]:
-    """The datasets in a directory: what is in ``testing`` and ``training``, by name.
-
-    Raises:
-        UsageError: there are none to train on.
-    """
-    found = [
-        path
-        for part in PARTS
-        for path in sorted((source / part).glob("*"))
-        if is_dataset(path.name) and path.is_file()
-    ]
-    if not any(path.parent.name == "training" for path in found):
-        raise UsageError(
-            f"{source}: no datasets; expected {source / 'training'}/YYYY-MM-DD with "
-            f"{', '.join(SUFFIXES)}"
-        )
-    return found
-
-
-def is_dataset(name: str) -> bool:
-    """Whether a file of this name is taken for a dataset: by its suffix, and not hidden."""
-    return name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def transfer(
@@ -130,21 +103,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _copy(path: Path, digest: str, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
+    with replacing(target) as temporary:
         with _reading(path):
             shutil.copyfile(path, temporary)
-        sync(temporary)
         if sha256(temporary) != digest:
             raise UsageError(f"{target}: the copy differs from {path}; is it being written?")
-        temporary.replace(target)
-        sync(target.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file, as ``sha256sum`` prints it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

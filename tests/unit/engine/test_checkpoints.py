@@ -22,7 +22,7 @@ NAME = "model_cpt_2018-04-01.pkl"
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
     share = Share(tmp_path, visibility_seconds=0.0)
-    share.check()
+    share.probe_writable()
     return CheckpointStore(share)
 
 

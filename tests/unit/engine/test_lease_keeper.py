@@ -13,7 +13,7 @@ from workload.engine.settings import Settings
 from workload.errors import LeaseLost
 from workload.queue import Claimed, Queue, connect
 from workload.queue.client import Limits
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def new_session(server: EmbeddedRedis) -> Iterator[Callable[[], Queue]]:
 
     def make() -> Queue:
         sessions.append(
-            Queue(connect(server.url), Limits(lease_seconds=LEASE_SECONDS), Patience(0.0))
+            Queue(connect(server.url), Limits(lease_seconds=LEASE_SECONDS), RetryPolicy(0.0))
         )
         return sessions[-1]
 
@@ -74,7 +74,7 @@ def test_compiled_code_that_never_yields_does_not_cost_the_lease(
         while time.monotonic() - begin < 3 * LEASE_SECONDS:
             sum(range(30_000_000))  # one call into C, with the interpreter held
         other.claim()  # would reap an expired lease
-        keeper.check(lease)
+        keeper.raise_if_lost(lease)
         assert queue.renew([(lease.dataset, lease.token)]) == set()
 
 
@@ -90,7 +90,7 @@ def test_lease_of_a_worker_without_progress_is_not_renewed_for_ever(
 
         def told() -> bool:
             try:
-                keeper.check(lease)
+                keeper.raise_if_lost(lease)
             except LeaseLost:
                 return True
             return False

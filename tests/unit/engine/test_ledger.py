@@ -13,7 +13,7 @@ from workload.engine.checkpoints import FORMAT, CheckpointStore
 from workload.engine.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
 from workload.errors import DatasetFailed, UsageError
 from workload.queue import Commit, Queue, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def share(tmp_path: Path) -> Share:
     made = Share(tmp_path, visibility_seconds=0.0)
-    made.check()
+    made.probe_writable()
     return made
 
 
@@ -118,7 +118,8 @@ def test_two_projectors_racing_end_with_the_full_ledger(
     commits = chain(share, 2)
     commit(queue, commits[:1])
     slow, fast = (
-        Projector(share, Queue(connect(server.url), patience=Patience(0.0))) for _ in range(2)
+        Projector(share, Queue(connect(server.url), retry_policy=RetryPolicy(0.0)))
+        for _ in range(2)
     )
     overtaken = False
 

@@ -20,7 +20,7 @@ from workload.errors import DatasetFailed, QueueUnavailable, UsageError
 from workload.fraud.trainer import FraudTrainer
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Commit, Queue, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def test_ledger_behind_redis_is_no_contradiction(world: World) -> None:
 
 def test_new_share_and_new_redis_have_nothing_to_reconcile(tmp_path: Path, queue: Queue) -> None:
     share = Share(tmp_path, visibility_seconds=0.0)
-    share.check()
+    share.probe_writable()
     assert reconcile(queue, share) == 0
 
 
@@ -253,7 +253,7 @@ def test_two_that_restore_at_once_restore_once(
     world: World, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.lose_redis()
-    other = Queue(connect(server.url), patience=Patience(0.0))
+    other = Queue(connect(server.url), retry_policy=RetryPolicy(0.0))
     read, counts = CheckpointStore.read, []
 
     def overtaken(self: CheckpointStore, digest: str, dataset: str) -> bytes:
@@ -393,7 +393,7 @@ def test_dead_letters_and_a_halt_end_with_the_rebuild(world: World) -> None:
 
 def test_share_without_datasets_is_one_line(tmp_path: Path, queue: Queue) -> None:
     share = Share(tmp_path, visibility_seconds=0.0)
-    share.check()
+    share.probe_writable()
     with pytest.raises(UsageError, match="no datasets; allowed are YYYY-MM-DD with"):
         rebuild(queue, share, FraudTrainer())
 

@@ -19,7 +19,7 @@ from workload.engine.ledger import read_ledger
 from workload.fraud.trainer import FraudTrainer
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, connect
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def test_worker_goes_on_after_redis_was_away(
 ) -> None:
     with EmbeddedRedis(tmp_path / "redis") as own:
         client = connect(own.url)
-        own_queue = Queue(client, patience=Patience(30.0))
+        own_queue = Queue(client, retry_policy=RetryPolicy(30.0))
         manifest = push_all(own_queue, share)
         holder = own_queue.claim()
         assert isinstance(holder, Claimed)
@@ -433,7 +433,7 @@ def test_file_that_becomes_visible_late_is_waited_for(tmp_path: Path) -> None:
             hidden.rename(visible)
 
     share = Share(tmp_path, visibility_seconds=60.0, pause=appear)
-    assert share.when_visible("file", visible.read_bytes) == b"content"
+    assert share.wait_until_visible("file", visible.read_bytes) == b"content"
     assert len(pauses) == 3
 
 

@@ -17,7 +17,6 @@ from workload.fraud.evaluation import protocols
 from workload.fraud.evaluation.baselines import learned_baselines
 from workload.fraud.evaluation.calibration import calibration, scenarios
 from workload.fraud.evaluation.contenders import AmountOnly, Majority, Prepared, Streaming
-from workload.fraud.evaluation.files import day_files
 from workload.fraud.evaluation.protocols import Learned, Protocol, Scored
 from workload.fraud.evaluation.published import NAMES, WINDOWS, with_features
 from workload.fraud.evaluation.resampling import Draws, figures, interval
@@ -27,6 +26,7 @@ from workload.fraud.evaluation.text import as_text
 from workload.fraud.metrics import evaluate
 from workload.fraud.simulator import World
 from workload.fraud.transactions import Day, day_from_frame
+from workload.share.listing import day_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

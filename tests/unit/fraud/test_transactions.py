@@ -23,8 +23,7 @@ from workload.errors import DatasetRefused
 from workload.fraud import transactions as datasets
 from workload.fraud.transactions import Day, day_from_frame, read_day
 from workload.share import dataset_file
-from workload.share.dataset_file import dataset_stem, name_date
-from workload.share.store import SUFFIXES
+from workload.share.dataset_file import SUFFIXES, dataset_stem, name_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable

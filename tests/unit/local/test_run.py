@@ -36,7 +36,7 @@ from workload.local.redis_server import EmbeddedRedis
 from workload.local.supervisor import MAX_REPLACEMENTS, Supervisor
 from workload.queue import Claimed, Queue, connect
 from workload.queue.client import Limits
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def test_killed_interrupted_and_resumed_under_other_arithmetic_gives_the_same_mo
     with run(line, tmp_path / "interrupted.log") as interrupted:
         until(lambda: "Queue length: 4" in interrupted.text, "the datasets are queued")
         url = (share / ".redis/address").read_text()
-        foreign = Queue(connect(url), Limits(lease_seconds=3600), Patience(0.0))
+        foreign = Queue(connect(url), Limits(lease_seconds=3600), RetryPolicy(0.0))
         assert isinstance(foreign.claim(), Claimed), "so the run can't end"
         until(lambda: "Processing dataset" in interrupted.text, "the worker is at work")
         os.kill(interrupted.pid_of(1), signal.SIGKILL)
@@ -321,7 +321,9 @@ def test_another_trainer_gives_the_same_model_for_any_workers_and_after_a_kill(
     share = tmp_path / "killed"
     with run(f"--share {share} {own} --workers 2", tmp_path / "killed.log") as killed:
         until(lambda: "Queue length: 12" in killed.text, "the datasets are queued")
-        foreign = Queue(connect((share / ".redis/address").read_text()), patience=Patience(0.0))
+        foreign = Queue(
+            connect((share / ".redis/address").read_text()), retry_policy=RetryPolicy(0.0)
+        )
         assert isinstance(foreign.claim(), Claimed), "so the run can't end"
         at_work = re.compile(r"\[worker-1\] .* Processing dataset")
         until(lambda: at_work.search(killed.text) is not None, "the first worker is at work")

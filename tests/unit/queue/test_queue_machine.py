@@ -40,7 +40,7 @@ from workload.errors import LeaseLost
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Empty, Halted, Lease, Queue, Turn, Wait, connect
 from workload.queue.client import Limits
-from workload.queue.connection import Patience
+from workload.queue.connection import RetryPolicy
 from workload.share.store import Share
 
 DATASETS = [f"2018-04-0{day}" for day in range(1, 7)]
@@ -516,7 +516,7 @@ class Histories(RuleBasedStateMachine):
     history: ClassVar[int] = 0
 
     def _worker(self) -> Worker:
-        return Worker(Queue(connect(self.server.url), LIMITS, Patience(20.0)))
+        return Worker(Queue(connect(self.server.url), LIMITS, RetryPolicy(20.0)))
 
     def _remember(self) -> None:
         """Marks the place in the append-only file to which a later accident may go back."""

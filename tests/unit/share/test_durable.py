@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.transfers import NAME, put_all
 from workload.engine.checkpoints import CheckpointStore
-from workload.share.store import Share, write_atomic
+from workload.share.durable import write_atomic
+from workload.share.store import Share
 from workload.share.transfer import transfer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _by_write_atomic(root: Path) -> Path:
 
 def _by_a_checkpoint(root: Path) -> Path:
     share = Share(root)
-    share.check()
+    share.probe_writable()
     digest = CheckpointStore(share).write(CONTENT)
     [path] = (path for path in root.rglob(f"*{digest}*") if path.is_file())
     return path

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workload.errors import DatasetFailed, DatasetRefused, ShareUnusable
-from workload.share.store import NotVisible, Share, write_atomic, writing
+from workload.share.durable import write_atomic, writing
+from workload.share.store import NotVisible, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ def test_file_that_never_becomes_visible_fails_after_the_configured_wait(tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workload.share.store.time.monotonic", lambda: now[0])
         with pytest.raises(DatasetFailed, match="some file: no such file after 90 s"):
-            share.when_visible("some file", (tmp_path / "never").read_bytes)
+            share.wait_until_visible("some file", (tmp_path / "never").read_bytes)
     assert sum(slept) == pytest.approx(90.0)
     assert max(slept) <= 2.0
 
@@ -86,12 +87,12 @@ def test_reason_of_the_last_look_is_told(share: Share) -> None:
         raise NotVisible("it has another content")
 
     with pytest.raises(DatasetFailed, match="name: it has another content after 0 s"):
-        share.when_visible("name", look)
+        share.wait_until_visible("name", look)
 
 
 def test_other_errors_are_not_waited_for(share: Share) -> None:
     with pytest.raises(IsADirectoryError):
-        share.when_visible("name", share.root.read_bytes)
+        share.wait_until_visible("name", share.root.read_bytes)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +139,14 @@ def test_content_is_durable_before_its_name_and_the_name_before_the_return(
 
 
 def test_check_leaves_an_output_directory_and_no_trace_in_it(share: Share) -> None:
-    share.check()
-    share.check()
+    share.probe_writable()
+    share.probe_writable()
     assert list(share.output.iterdir()) == []
 
 
 def test_share_that_is_not_there_is_unusable(tmp_path: Path) -> None:
     with pytest.raises(ShareUnusable, match=r"nowhere: no such directory; mount the share"):
-        Share(tmp_path / "nowhere").check()
+        Share(tmp_path / "nowhere").probe_writable()
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])

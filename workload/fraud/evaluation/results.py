@@ -12,11 +12,11 @@ from workload.errors import DatasetRefused, UsageError
 from workload.fraud.evaluation import protocols
 from workload.fraud.evaluation.calibration import calibration, scenarios
 from workload.fraud.evaluation.contenders import AmountOnly, Majority, Prepared, Streaming
-from workload.fraud.evaluation.files import day_files
 from workload.fraud.evaluation.protocols import Learned, Protocol
 from workload.fraud.evaluation.resampling import LEVEL, REPLICATES, Draws, figures, interval
 from workload.fraud.model.state import LABEL_LAG_DAYS, State
 from workload.fraud.transactions import read_day
+from workload.share.listing import day_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

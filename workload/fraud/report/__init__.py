@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workload.fraud.report.text import closing_line, text_entry, text_report
-from workload.share.store import write_atomic
+from workload.share.durable import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
