@@ -520,11 +520,11 @@ def test_a_share_that_is_not_mounted_is_one_line(share: Path) -> None:
 def test_the_share_is_that_of_the_environment_or_where_a_cluster_mounts_it(
     share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workload.cli.main import _root  # noqa: PLC0415
+    from workload.cli.share import share_root  # noqa: PLC0415
     from workload.engine.settings import Settings  # noqa: PLC0415
 
     monkeypatch.delenv("WORKLOAD_SHARE", raising=False)
-    assert _root(None) == Settings.load().share
+    assert share_root(None) == Settings.load().share
     monkeypatch.setenv("WORKLOAD_SHARE", str(share))
-    assert _root(None) == Settings.load().share == share
-    assert _root(share / "other") == share / "other"
+    assert share_root(None) == Settings.load().share == share
+    assert share_root(share / "other") == share / "other"

@@ -1,0 +1,107 @@
+"""`workload run` and `workload work`: a batch on this machine, and a worker of one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workload.cli.options import FileFormat, TrainerOption
+from workload.errors import UsageError
+from workload.text import PrintableFormatter
+
+app = typer.Typer()
+
+
+@app.command(
+    "run",
+    epilog="Example: `workload run --share share --days 30 --workers 2`, "
+    "or with your own files: `workload run --share share --datasets data`",
+)
+def run_batch(
+    share: Annotated[Path, typer.Option(help="Directory for datasets, queue and results.")],
+    datasets: Annotated[
+        Path | None,
+        typer.Option(help="Directory with training/ and testing/ to copy to the share."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Simulate so many days instead.", min=1, max=10_000)
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 2,
+    seed: Annotated[int, typer.Option(help="World to simulate.", min=0)] = 0,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Format of simulated files.")
+    ] = FileFormat.pkl,
+    label: Annotated[
+        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
+    ] = "TX_FRAUD_SCENARIO",
+    trainer: TrainerOption = "fraud",
+) -> int:
+    """Run the whole batch on this machine: transfer, queue, workers, report.
+
+    Without --datasets and --days it goes on with what is on the share. Interrupt it any time: the
+    same command resumes. Exits with 0 only when every dataset is committed.
+    """
+    from workload.local.run import run_locally
+
+    if datasets is not None and days is not None:
+        raise UsageError("--datasets and --days: give one of them, not both")
+    return run_locally(
+        share,
+        datasets=datasets,
+        days=days,
+        workers=workers,
+        seed=seed,
+        file_format=file_format.value,
+        label=label,
+        trainer=trainer,
+    )
+
+
+@app.command(
+    epilog="Example: `WORKLOAD_SHARE=share WORKLOAD_REDIS_URL=redis://localhost workload work`"
+)
+def work(
+    *,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> int:
+    """Work as one worker of the Job until the queue is drained.
+
+    Settings come from the environment: WORKLOAD_SHARE, WORKLOAD_REDIS_URL, REDIS_PASSWORD and
+    others (docs/settings.md).
+    """
+    from workload.engine.settings import Settings
+
+    settings = Settings.load()
+    _log_to_stdout()
+    if until_stdin_closes:
+        _end_with_stdin()
+    from workload.engine.signals import Termination
+
+    termination = Termination()
+    termination.install()
+    from workload.engine.worker import work as work_as_worker
+
+    return work_as_worker(settings, termination)
+
+
+def _log_to_stdout() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def _end_with_stdin() -> None:
+    """Sends this process SIGTERM when standard input closes: its starter is gone."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), 15)
+
+    threading.Thread(target=watch, daemon=True).start()

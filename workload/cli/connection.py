@@ -1,0 +1,36 @@
+"""The queue that a command works on."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workload.engine.settings import Settings
+    from workload.queue import Queue
+
+
+@contextmanager
+def open_queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
+    """A session with the configured queue, or with that of a local share."""
+    from workload.engine.settings import Settings
+    from workload.local.share_queue import reach
+    from workload.queue import Queue, connect
+    from workload.queue.connection import RetryPolicy
+
+    if share is not None:
+        with reach(share) as url:
+            os.environ.update(WORKLOAD_SHARE=str(share.resolve()), WORKLOAD_REDIS_URL=url)
+            os.environ.pop("REDIS_PASSWORD", None)
+            settings = Settings.load()
+            yield Queue(connect(url), settings.limits, RetryPolicy(5.0)), settings
+        return
+    settings = Settings.load()
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    queue = Queue(connect(settings.redis_url, password), settings.limits, RetryPolicy(5.0))
+    queue.verify_server()
+    yield queue, settings

@@ -1,0 +1,81 @@
+"""`workload evaluate`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workload.errors import UsageError
+
+app = typer.Typer()
+
+
+class ProtocolName(StrEnum):
+    """How the learner is judged; see workload/fraud/evaluation/protocols.py."""
+
+    handbook = "handbook"
+    prequential = "prequential"
+
+
+@app.command(epilog="Example: `workload evaluate --datasets data --protocol handbook`")
+def evaluate(
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="handbook: 4 folds of 7 test days; prequential: every day from day 38."),
+    ],
+    *,
+    lag_days: Annotated[
+        int, typer.Option(help="Days until a label is known, in features and in training.")
+    ] = 8,
+    label: Annotated[
+        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
+    ] = "TX_FRAUD_SCENARIO",
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Also fit logistic regression, random forest and gradient boosting on the "
+            "handbook's 15 features (handbook protocol; takes minutes).",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Judge the learner by a published protocol, beside baselines, with labels that come late.
+
+    Figures come twice: learned from the whole chain of days, and from 7 labelled days only. Nothing
+    is written.
+    """
+    from workload.fraud.evaluation.baselines import FITS
+    from workload.fraud.evaluation.protocols import Protocol
+    from workload.fraud.evaluation.results import Settings
+    from workload.fraud.evaluation.results import evaluate as judge
+    from workload.fraud.evaluation.text import as_text
+    from workload.local.display import counting
+    from workload.share.listing import day_files
+
+    _only_fraud(datasets)
+    settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
+    steps = len(day_files(datasets)) + (FITS if baselines else 0)
+    with counting("Evaluating", steps, every=30) as advance:
+        result = judge(datasets, settings, advance)
+    typer.echo(json.dumps(result) if as_json else as_text(result))
+
+
+def _only_fraud(datasets: Path) -> None:
+    """Raises UsageError when a directory is a share whose chain is another trainer's."""
+    from workload.engine.ledger import NAME, read_ledger
+    from workload.trainers.identity import DEFAULT, made_by
+
+    for line in read_ledger(datasets / "output" / NAME)[-1:]:
+        if made_by(line) != DEFAULT:
+            raise UsageError(
+                f"{datasets}: learned by the trainer {made_by(line)!r}; these protocols judge the "
+                f"trainer {DEFAULT} only"
+            )

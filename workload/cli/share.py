@@ -1,0 +1,89 @@
+"""`workload share`: datasets into a share and results out of it, through pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workload.errors import ShareUnusable
+from workload.text import printable
+
+app = typer.Typer()
+
+
+class Area(StrEnum):
+    """What is exchanged with a share: datasets go in, results come out."""
+
+    datasets = "datasets"
+    output = "output"
+
+
+RootOption = Annotated[
+    Path | None, typer.Option("--share", help="Share; without it, that of WORKLOAD_SHARE.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def main(context: typer.Context) -> None:
+    """Copy datasets to the share and results from it, through a pipe; for scripts."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list", epilog="Example: `workload share list output --json`")
+def list_area(
+    area: Annotated[Area, typer.Argument(help="What to list.")] = Area.datasets,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    share: RootOption = None,
+) -> None:
+    """List files with their size in bytes and SHA-256."""
+    from workload.share.exchange import list_files
+
+    files = list_files(share_root(share), area.value)
+    if as_json:
+        typer.echo(json.dumps([asdict(file) for file in files]))
+        return
+    for file in files:
+        typer.echo(printable(f"{file.sha256}  {file.size:>13,}  {file.path}"))
+
+
+@app.command("receive", epilog="Example: `workload share receive < list-and-files`")
+def receive(share: RootOption = None) -> None:
+    """Write datasets from standard input, each whole or not at all.
+
+    The input is a list of files, then the bytes of each from where an earlier attempt broke off;
+    what the sender must know for that is printed (see workload/share/exchange.py).
+    """
+    from workload.share.exchange import receive as receive_datasets
+
+    root = share_root(share)
+    if not root.is_dir():
+        raise ShareUnusable(f"{root}: no such directory; mount the share or name another")
+    receive_datasets(root, sys.stdin.buffer, lambda line: print(line, flush=True))  # noqa: T201
+
+
+@app.command("send", epilog="Example: `workload share send < questions > list-and-files`")
+def send(share: RootOption = None) -> None:
+    """Write a list of the results to standard output, and the results that standard input asks for.
+
+    See workload/share/exchange.py for both.
+    """
+    from workload.share.exchange import send as send_results
+
+    with open(sys.stdout.fileno(), "wb", closefd=False) as sink:
+        send_results(share_root(share), sys.stdin.buffer, sink)
+
+
+def share_root(share: Path | None) -> Path:
+    """The share, without the time that it takes to check all settings."""
+    from workload.share.store import SHARE
+
+    return share or Path(os.environ.get("WORKLOAD_SHARE") or SHARE)

@@ -1,0 +1,60 @@
+"""`workload trainer`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workload.errors import ExitCode
+from workload.text import printable
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def main(context: typer.Context) -> None:
+    """Trainers of your own: docs/own-trainer.md."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(
+    "check",
+    epilog="Example: `workload trainer check examples.energy_load:EnergyLoad --datasets data`",
+)
+def check_trainer(
+    trainer: Annotated[str, typer.Argument(help="fraud, or module:attribute of your own.")],
+    datasets: Annotated[
+        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+    ],
+    *,
+    hashes: Annotated[bool, typer.Option("--hashes", hidden=True)] = False,
+    resumed: Annotated[bool, typer.Option("--resumed", hidden=True)] = False,
+) -> int:
+    """Check that a trainer gives the same checkpoints in every process, and from any checkpoint.
+
+    Nothing is written.
+    """
+    from workload.engine.settings import Settings
+    from workload.engine.trainer_check import check, folded
+    from workload.local.display import counting
+    from workload.trainers.loading import load
+
+    learner = load(trainer, label=Settings.load().label)
+    if hashes:
+        typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
+        return ExitCode.DONE
+    arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
+    with counting("Folding", None) as advance:
+        checked = check(learner, datasets, arguments, advance)
+    for name, reason in checked.refused.items():
+        typer.echo(printable(f"{name}: refused: {reason}"))
+    typer.echo(
+        f"{len(checked.hashes)} checkpoints, the same in another process and from each checkpoint "
+        f"on; refused: {len(checked.refused)}"
+    )
+    return ExitCode.DONE
