@@ -15,7 +15,7 @@ from benchmarks.days import FORMATS, simulated
 from benchmarks.measure import Cost, Spread, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
 from workload.engine import canonical
-from workload.engine.chain import Point, fold, read
+from workload.engine.chain import ChainState, read, train
 from workload.engine.checkpoints import CheckpointStore
 from workload.fraud import trainer as fraud
 from workload.fraud.model.learner import Learner
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRAINER = FraudTrainer()
 
 WARM_UP_DAYS = 10
-"""Folded before anything is timed: labels are delivered from the ninth day on."""
+"""Trained before anything is timed: labels are delivered from the ninth day on."""
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("read + check", sys.modules[__name__], "read"),
@@ -105,10 +105,10 @@ def measure(*, quick: bool) -> Section:
     )
 
 
-def _warm(paths: Sequence[Path]) -> Point[FraudModel]:
-    point = Point.start(TRAINER)
+def _warm(paths: Sequence[Path]) -> ChainState[FraudModel]:
+    point = ChainState.start(TRAINER)
     for path in paths:
-        point, _ = fold(TRAINER, point, read(TRAINER, path))
+        point, _ = train(TRAINER, point, read(TRAINER, path))
     return point
 
 
@@ -117,7 +117,7 @@ def _read(paths: Sequence[Path]) -> Cost:
 
 
 def _learn(
-    directory: Path, base: Point[FraudModel], paths: Sequence[Path], testing: Path | None
+    directory: Path, base: ChainState[FraudModel], paths: Sequence[Path], testing: Path | None
 ) -> Cost:
     """Folds the days on ``base``, as a worker does between its claims and its commits."""
     with tempfile.TemporaryDirectory(dir=directory) as root:
@@ -130,7 +130,7 @@ def _learn(
             point, rows = base, 0
             for path in paths:
                 dataset = read(TRAINER, path)
-                point, content = fold(TRAINER, point, dataset, testing=test_set)
+                point, content = train(TRAINER, point, dataset, testing=test_set)
                 store.write(content)
                 rows += dataset.data.rows
             return rows
@@ -138,7 +138,9 @@ def _learn(
         return timed(work)
 
 
-def _stages(directory: Path, base: Point[FraudModel], paths: Sequence[Path]) -> dict[str, Cost]:
+def _stages(
+    directory: Path, base: ChainState[FraudModel], paths: Sequence[Path]
+) -> dict[str, Cost]:
     """One turn without a testing day, split into its stages; only wall time is known of each."""
     seconds: dict[str, float] = {}
     with _watched(seconds):

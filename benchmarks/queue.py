@@ -17,7 +17,8 @@ from benchmarks.measure import Cost, Spread, cpu_ratio, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, connect
-from workload.queue.client import CRASH_LIMIT, KEYS, NAME, script_text
+from workload.queue.client import CRASH_LIMIT, script_text
+from workload.queue.keys import KEYS, PROCESSING, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,14 +84,14 @@ def _compare(
 def run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
     """Fills an empty server, runs the loop and checks that nothing is left."""
     control.flushall()
-    control.rpush(NAME, *(f"datasets/training/{number:06}.pkl" for number in range(jobs)))
+    control.rpush(WAITING, *(f"datasets/training/{number:06}.pkl" for number in range(jobs)))
 
     def work() -> int:
         loop(iter(range(jobs)))
         return jobs
 
     cost = timed(work, lambda: server_seconds(control))
-    if control.exists(NAME, f"{NAME}:processing"):
+    if control.exists(WAITING, PROCESSING):
         raise RuntimeError("a loop has left jobs behind")
     return cost
 
@@ -106,16 +107,16 @@ def tutorial_loop(client: redis.Redis, numbers: Iterator[int], *, asking: bool =
 
     The tutorial's worker also asks whether the queue is empty before each job.
     """
-    waiting, processing = NAME, f"{NAME}:processing"
+    waiting, processing = WAITING, PROCESSING
     for _ in numbers:
         if asking and client.llen(waiting) == 0 and client.llen(processing) == 0:
             return
         item: Any = client.brpoplpush(waiting, processing, timeout=2)
         digest = hashlib.sha224(item.encode()).hexdigest()
-        client.set(f"{NAME}:leased_by_session:{digest}", "session", ex=LEASE_SECONDS)
+        client.set(f"{WAITING}:leased_by_session:{digest}", "session", ex=LEASE_SECONDS)
         client.lrem(processing, 0, item)
         digest = hashlib.sha224(item.encode()).hexdigest()
-        client.delete(f"{NAME}:leased_by_session:{digest}")
+        client.delete(f"{WAITING}:leased_by_session:{digest}")
 
 
 def two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:

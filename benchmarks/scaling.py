@@ -20,7 +20,7 @@ from benchmarks.days import simulated
 from benchmarks.measure import Spread, in_turn
 from benchmarks.results import Section, Table
 from benchmarks.workers import Run, run
-from workload.engine.chain import Point, fold, read
+from workload.engine.chain import ChainState, read, train
 from workload.engine.checkpoints import CheckpointStore
 from workload.fraud.simulator import DEFAULT_START, World
 from workload.fraud.trainer import FraudTrainer
@@ -110,7 +110,7 @@ def _fold_larger_days(folder: Path, factor: int) -> list[str]:
     world, share = World(), Share(folder)
     share.probe_writable()
     trainer = FraudTrainer()
-    point = Point.start(trainer)
+    point = ChainState.start(trainer)
     seconds: list[float] = []
     rows, content = 0, b""
     for number in range(3):
@@ -120,7 +120,7 @@ def _fold_larger_days(folder: Path, factor: int) -> list[str]:
         marks = [time.perf_counter()]
         dataset = read(trainer, path, date=date)
         marks.append(time.perf_counter())
-        point, content = fold(trainer, point, dataset)
+        point, content = train(trainer, point, dataset)
         marks.append(time.perf_counter())
         CheckpointStore(share).write(content)
         marks.append(time.perf_counter())

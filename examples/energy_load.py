@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from workload.errors import DatasetRefused
-from workload.trainers.protocol import Folded
+from workload.trainers.protocol import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ class EnergyLoad:
         """Nothing seen."""
         return Forecaster(np.zeros((0, HOURS)), np.zeros((NUMBERS, NUMBERS)), np.zeros(NUMBERS))
 
-    def fold(self, model: Forecaster, data: Day) -> Folded[Forecaster]:
+    def train(self, model: Forecaster, data: Day) -> Trained[Forecaster]:
         """From the eighth day on there is a week to forecast from."""
         gram, moment = model.gram, model.moment
         if len(model.week) == WEEK:
@@ -89,7 +89,7 @@ class EnergyLoad:
             gram = gram * FADES + numbers.T @ numbers
             moment = moment * FADES + numbers.T @ data.load
         week = np.vstack([model.week, data.load])[-WEEK:]
-        return Folded(Forecaster(week, gram, moment), {"mean_load": float(data.load.mean())})
+        return Trained(Forecaster(week, gram, moment), {"mean_load": float(data.load.mean())})
 
     def evaluate(self, model: Forecaster, data: Day) -> dict[str, object]:
         """Mean error in MW, beside that of "as a week before"; None before there is a forecast."""

@@ -30,8 +30,7 @@ from typing import TYPE_CHECKING
 from tests.support.fleet import STEPS, Accident, Fleet, Worker, fleet, write_day
 from workload.engine.ledger import read_ledger
 from workload.local.redis_server import EmbeddedRedis
-from workload.queue import Queue, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Queue, RetryPolicy, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workload.engine.chain import Point, fold, read
+from workload.engine.chain import ChainState, read, train
 from workload.engine.checkpoints import checkpoint_name
 from workload.errors import UsageError
 from workload.fraud.report import text_entry
@@ -42,16 +42,12 @@ class FraudDetectionModelTrainer:
         self._train_dataset_path = Path(train_dataset_path)
         self._test_dataset_path = Path(test_dataset_path)
         self._trainer = FraudTrainer(label)
-        self._trained: Point[FraudModel] | None = None
-        self._base = Point.start(self._trainer)
+        self._trained: ChainState[FraudModel] | None = None
+        self._base = ChainState.start(self._trainer)
         if checkpoint_path is not None:
-            path = Path(checkpoint_path)
-            try:
-                self._base = Point.from_bytes(self._trainer, path.read_bytes(), str(path))
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{path}: no usable checkpoint ({error})") from error
+            self._base = ChainState.from_file(self._trainer, Path(checkpoint_path))
 
-    def get_model(self) -> Point[FraudModel]:
+    def get_model(self) -> ChainState[FraudModel]:
         """The trained model with its record, or the one training starts from."""
         return self._trained or self._base
 
@@ -67,7 +63,7 @@ class FraudDetectionModelTrainer:
         """
         day = read(self._trainer, self._train_dataset_path)
         testing = read(self._trainer, self._test_dataset_path)
-        self._trained, content = fold(self._trainer, self._base, day, testing=testing)
+        self._trained, content = train(self._trainer, self._base, day, testing=testing)
         path = Path(output_dir) / checkpoint_name(self._train_dataset_path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)

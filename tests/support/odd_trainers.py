@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from examples.energy_load import EnergyLoad, Forecaster
-from workload.trainers.protocol import Folded
+from workload.trainers.protocol import Trained
 
 INSTANCE = EnergyLoad()
 
@@ -53,9 +53,9 @@ class Unordered(EnergyLoad):
 
     name = "unordered"
 
-    def fold(self, model: Forecaster, data: Any) -> Folded[Forecaster]:
-        folded = super().fold(model, data)
-        return Folded(folded.model, {"order": " ".join({str(x) for x in range(99)})})
+    def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+        folded = super().train(model, data)
+        return Trained(folded.model, {"order": " ".join({str(x) for x in range(99)})})
 
 
 class Meddler(EnergyLoad):
@@ -63,7 +63,28 @@ class Meddler(EnergyLoad):
 
     name = "meddler"
 
-    def fold(self, model: Forecaster, data: Any) -> Folded[Forecaster]:
-        folded = super().fold(model, data)
+    def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+        folded = super().train(model, data)
         model.moment[0] += 1
         return folded
+
+
+class Seasonal(EnergyLoad):
+    """Takes options, and records them."""
+
+    def __init__(self, season: str, name_: str = "") -> None:
+        self.options = {"season": season, "name_": name_}
+
+
+class Silent(EnergyLoad):
+    """Takes an option that the chain never hears of."""
+
+    def __init__(self, season: str) -> None:
+        self.season = season
+
+
+class Folding:
+    """Written for an earlier version of the protocol."""
+
+    def fold(self, model: Forecaster, data: Any) -> None:
+        """See `train`."""

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workload.local.redis_server import EmbeddedRedis
-from workload.queue import Queue, connect
-from workload.queue.client import Limits
-from workload.queue.connection import RetryPolicy
+from workload.queue import Limits, Queue, RetryPolicy, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

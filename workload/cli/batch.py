@@ -6,14 +6,16 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from workload.cli.options import FileFormat, TrainerOption
+from workload.cli.options import FRAUD, FileFormat, LabelOption, TrainerOption, with_label
 from workload.errors import UsageError
 from workload.text import PrintableFormatter
+from workload.trainers.loading import DEFAULT, name_of
 
 app = typer.Typer()
 
@@ -37,29 +39,34 @@ def run_batch(
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="Format of simulated files.")
     ] = FileFormat.pkl,
-    label: Annotated[
-        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
-    ] = "TX_FRAUD_SCENARIO",
-    trainer: TrainerOption = "fraud",
+    label: LabelOption = None,
+    trainer: TrainerOption = DEFAULT,
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
 
     Without --datasets and --days it goes on with what is on the share. Interrupt it any time: the
     same command resumes. Exits with 0 only when every dataset is committed.
     """
-    from workload.local.run import run_locally
+    from workload.local.run import Simulation, run_locally
 
     if datasets is not None and days is not None:
         raise UsageError("--datasets and --days: give one of them, not both")
+    trainer = with_label(trainer, label)
+
+    def write(directory: Path, days: int, on_day: Callable[[Path, int], None]) -> None:
+        from workload.fraud.simulator import simulate
+
+        simulate(directory, days=days, seed=seed, file_format=file_format.value, on_day=on_day)
+
     return run_locally(
         share,
         datasets=datasets,
         days=days,
         workers=workers,
-        seed=seed,
-        file_format=file_format.value,
-        label=label,
         trainer=trainer,
+        simulation=Simulation(f"card transactions (seed {seed})", write)
+        if name_of(trainer) == FRAUD
+        else None,
     )
 
 

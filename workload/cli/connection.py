@@ -19,8 +19,7 @@ def open_queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     """A session with the configured queue, or with that of a local share."""
     from workload.engine.settings import Settings
     from workload.local.share_queue import reach
-    from workload.queue import Queue, connect
-    from workload.queue.connection import RetryPolicy
+    from workload.queue import Queue, RetryPolicy, connect
 
     if share is not None:
         with reach(share) as url:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from workload.cli.options import FRAUD
 from workload.errors import UsageError
 
 app = typer.Typer()
@@ -70,12 +71,12 @@ def evaluate(
 
 def _only_fraud(datasets: Path) -> None:
     """Raises UsageError when a directory is a share whose chain is another trainer's."""
-    from workload.engine.ledger import NAME, read_ledger
-    from workload.trainers.identity import DEFAULT, made_by
+    from workload.engine.ledger import LEDGER_FILE, read_ledger
+    from workload.trainers.identity import trainer_of
 
-    for line in read_ledger(datasets / "output" / NAME)[-1:]:
-        if made_by(line) != DEFAULT:
+    for line in read_ledger(datasets / "output" / LEDGER_FILE)[-1:]:
+        if (trainer := trainer_of(line)) != FRAUD:
             raise UsageError(
-                f"{datasets}: learned by the trainer {made_by(line)!r}; these protocols judge the "
-                f"trainer {DEFAULT} only"
+                f"{datasets}: learned by the trainer {trainer!r}; these protocols judge "
+                f"the trainer {FRAUD} only"
             )

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from workload.cli.connection import open_queue
-from workload.cli.options import TrainerOption
+from workload.cli.options import LabelOption, TrainerOption, with_label
 from workload.errors import ExitCode, UsageError
 from workload.text import printable
+from workload.trainers.loading import DEFAULT, with_options
 
 app = typer.Typer()
 
@@ -163,10 +164,8 @@ def skip(
 @app.command("rebuild", epilog="Example: `workload queue rebuild`")
 def rebuild(
     share: ShareOption = None,
-    label: Annotated[
-        str | None, typer.Option(help="Label column; default: the one learned.")
-    ] = None,
-    trainer: TrainerOption = "fraud",
+    label: LabelOption = None,
+    trainer: TrainerOption = DEFAULT,
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
@@ -182,9 +181,11 @@ def rebuild(
     with open_queue(share) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
         store.probe_writable()
-        learned = any_record(store).get("label", settings.label)
+        trainer, learned = with_label(trainer, label), any_record(store)
+        if trainer == learned.get("trainer"):  # a built-in one, and nobody asks for other options
+            trainer = with_options(trainer, learned["options"])
         with counting("Reading", None) as advance:
-            rebuilt = rebuild_queue(queue, store, load(trainer, label=label or learned), advance)
+            rebuilt = rebuild_queue(queue, store, load(trainer), advance)
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"

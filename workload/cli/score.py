@@ -31,9 +31,14 @@ def score(
 
     For checkpoints of the trainer fraud.
     """
+    from workload.engine.chain import ChainState
+    from workload.fraud.score import require_format
     from workload.fraud.score import score as write_scores
+    from workload.fraud.trainer import FraudTrainer
 
-    written = write_scores(checkpoint, dataset, out, cards=cards, explain=explain)
+    require_format(out)
+    model = ChainState.from_file(FraudTrainer(), checkpoint).model
+    written = write_scores(model, dataset, out, cards=cards, explain=explain)
     typer.echo(f"{written.rows:,} transactions scored: {out}")
     if cards is not None and written.threshold is not None:
         typer.echo(f"to check {cards:,} cards: probability {written.threshold:.6f} and above")

@@ -39,12 +39,11 @@ def check_trainer(
 
     Nothing is written.
     """
-    from workload.engine.settings import Settings
     from workload.engine.trainer_check import check, folded
     from workload.local.display import counting
     from workload.trainers.loading import load
 
-    learner = load(trainer, label=Settings.load().label)
+    learner = load(trainer)
     if hashes:
         typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
         return ExitCode.DONE

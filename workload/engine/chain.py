@@ -1,6 +1,6 @@
-"""One step of the warm-start chain: fold a day into the model the previous day left.
+"""One step of the warm-start chain: train on a day the model that the previous day left.
 
-``fold`` is a pure function: the same base, day and test set give the same checkpoint bytes on
+`train` is a pure function: the same base, day and test set give the same checkpoint bytes on
 every worker, as far as the trainer keeps its promises (``workload.trainers.protocol``) and the
 arithmetic is the same (``workload.engine.numeric`` pins it).
 """
@@ -15,7 +15,7 @@ from workload.engine.checkpoints import FORMAT, checkpoint_name, load
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
-from workload.trainers.identity import check_identity, identity, made_by
+from workload.trainers.identity import identity, require_identity, trainer_of
 from workload.trainers.protocol import D, M
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class Dataset(Generic[D]):
 
 
 @dataclass(frozen=True, slots=True)
-class Point(Generic[M]):
-    """A point of the chain.
+class ChainState(Generic[M]):
+    """The model after some days, with the record that proves it.
 
     Attributes:
         model: the trainer's.
-        record: the ledger record inside the checkpoint; empty before the first fold.
-        checkpoint: hash of the checkpoint's bytes; None before the first fold.
+        record: the ledger record inside the checkpoint; empty before the first day.
+        checkpoint: hash of the checkpoint's bytes; None before the first day.
     """
 
     model: M
@@ -56,15 +56,15 @@ class Point(Generic[M]):
     checkpoint: str | None
 
     @classmethod
-    def start(cls, trainer: Trainer[Any, M]) -> Point[M]:
+    def start(cls, trainer: Trainer[Any, M]) -> ChainState[M]:
         """The start of every chain."""
         return cls(trainer.start(), {}, None)
 
     @classmethod
     def from_bytes(
         cls, trainer: Trainer[Any, M], content: bytes, what: str = "checkpoint"
-    ) -> Point[M]:
-        """Restores a point; folding goes on bit for bit as if it had never been saved.
+    ) -> ChainState[M]:
+        """Restore a state; training continues bit for bit as if it had never been saved.
 
         Raises:
             ValueError: ``content`` is not a checkpoint, or is of another version of the trainer;
@@ -73,9 +73,9 @@ class Point(Generic[M]):
         """
         tree = load(content, what)
         record = tree["record"]
-        if made_by(record) != trainer.name:
+        if trainer_of(record) != trainer.name:
             raise UsageError(
-                f"{what}: a checkpoint of the trainer {made_by(record)!r}, which the trainer "
+                f"{what}: a checkpoint of the trainer {trainer_of(record)!r}, which the trainer "
                 f"{trainer.name!r} can't use"
             )
         try:
@@ -83,6 +83,20 @@ class Point(Generic[M]):
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from error
         return cls(model, record, sha256(content))
+
+    @classmethod
+    def from_file(cls, trainer: Trainer[Any, M], path: Path) -> ChainState[M]:
+        """Restore a state from a checkpoint file.
+
+        Raises:
+            UsageError: the file can't be used; one line that starts with its path.
+        """
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file")
+        try:
+            return cls.from_bytes(trainer, path.read_bytes(), str(path))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
 
 def read(
@@ -110,15 +124,15 @@ def read(
     return Dataset(name or path.name, file.sha256, data)
 
 
-def fold(
+def train(
     trainer: Trainer[D, M],
-    base: Point[M],
+    base: ChainState[M],
     dataset: Dataset[D],
     *,
     testing: Dataset[D] | None = None,
     untested: str = "there is no testing dataset",
-) -> tuple[Point[M], bytes]:
-    """Trains on one day after ``base``.
+) -> tuple[ChainState[M], bytes]:
+    """Train on one day after `base`.
 
     Args:
         trainer: which learns it.
@@ -128,22 +142,24 @@ def fold(
         untested: why there is none, kept in the record.
 
     Returns:
-        The new point and its checkpoint's bytes.
+        The new state and its checkpoint's bytes.
 
     Raises:
         DatasetRefused: the day is not after the last day of ``base``.
         UsageError: ``base`` is another trainer's, or has other options.
     """
-    check_identity(trainer, base.record)
+    require_identity(trainer, base.record)
     data = dataset.data
     if base.record and data.date.isoformat() <= base.record["date"]:
         raise DatasetRefused(
             f"its date {data.date} is not after {base.record['date']}, the last day learned "
             f"({base.record['dataset']}); `workload queue rebuild` replays the chain in date order"
         )
-    next_day = dict(trainer.evaluate(base.model, data)) if base.checkpoint else None
-    folded = trainer.fold(base.model, data)
-    tested, note = _test(trainer, folded.model, data, testing) if testing else (None, untested)
+    trained = trainer.train(base.model, data)
+    next_day = trained.next_day
+    if next_day is None or base.checkpoint is None:
+        next_day = trainer.evaluate(base.model, data) if base.checkpoint else None
+    tested, note = _test(trainer, trained.model, data, testing) if testing else (None, untested)
     named = _joined(
         {
             "order": base.record.get("order", 0) + 1,
@@ -155,22 +171,22 @@ def fold(
             "checkpoint_file": checkpoint_name(dataset.name),
             **_testing_identity(base, testing),
             "metrics": {
-                "training": _without_histogram(folded.metrics),
-                "next_day": next_day,
+                "training": _without_histogram(trained.metrics),
+                "next_day": None if next_day is None else dict(next_day),
                 "testing": _without_histogram(tested),
                 "testing_note": note,
             },
         },
         identity(trainer),
     )
-    record = _joined(named, folded.facts)
+    record = _joined(named, trained.facts)
     content = canonical.encode(
         _joined(
             {"format": FORMAT, "record": record, "numeric": numeric.described()},
-            trainer.save(folded.model),
+            trainer.save(trained.model),
         )
     )
-    return Point(folded.model, record, sha256(content)), content
+    return ChainState(trained.model, record, sha256(content)), content
 
 
 def _joined(ours: dict[str, Any], theirs: Mapping[str, object]) -> dict[str, Any]:
@@ -180,8 +196,8 @@ def _joined(ours: dict[str, Any], theirs: Mapping[str, object]) -> dict[str, Any
     return {**ours, **theirs}
 
 
-def _testing_identity(base: Point[M], testing: Dataset[D] | None) -> dict[str, str | None]:
-    """What the chain is tested on: settled by its first fold, kept by all others."""
+def _testing_identity(base: ChainState[M], testing: Dataset[D] | None) -> dict[str, str | None]:
+    """What the chain is tested on: settled by its first day, kept by all others."""
     if base.record:
         return {key: base.record[key] for key in ("testing_dataset", "testing_sha256")}
     return {

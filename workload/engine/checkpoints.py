@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from workload.engine.canonical import decode
 from workload.share.durable import replacing, sha256, write_atomic, writing
 from workload.share.store import NotVisible, Share
+from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FORMAT = "batch-aiml checkpoint 2"
+FORMAT = "batch-aiml checkpoint 3"
 _PREFIX = "model_cpt_"
-_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file"}
+_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIELDS}
 
 
 def checkpoint_name(dataset: str) -> str:
@@ -92,7 +93,8 @@ class CheckpointStore:
             try:
                 os.link(immutable, temporary)
             except OSError:  # a file system without hard links
-                temporary.write_bytes(content)
+                with temporary.open("wb") as stream:
+                    stream.write(content)
 
     def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every published checkpoint: path and record with its hash; {} when it is unreadable."""

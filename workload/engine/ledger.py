@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from workload.engine.checkpoints import CheckpointStore
 from workload.errors import UsageError
-from workload.queue.client import Commit, Queue
+from workload.queue import Commit, Queue
 from workload.share.durable import write_atomic, writing
-from workload.trainers.identity import DEFAULT_HEADLINE
+from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from workload.share.store import Share
 
-NAME = "ledger.jsonl"
+LEDGER_FILE = "ledger.jsonl"
 
-_FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed"}
+_FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed", *FIELDS}
 
 
 def ledger_line(commit: Commit) -> dict[str, Any]:
@@ -48,8 +48,7 @@ def commit_of(line: Mapping[str, Any]) -> Commit:
 def headline(record: Mapping[str, Any]) -> dict[str, str]:
     """The figures to show of a record where there is room for few: of the next day, if tested."""
     metrics = record["metrics"]["next_day"] or record["metrics"]["training"]
-    names = record.get("headline", DEFAULT_HEADLINE)
-    return {name: figure(metrics.get(name)) for name in names}
+    return {name: figure(metrics.get(name)) for name in record["headline"]}
 
 
 def figure(value: object) -> str:
@@ -144,7 +143,7 @@ class Projector:
 def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
     """Replaces the ledger; leaves an equal one alone, with its time stamp."""
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    path = share.output / NAME
+    path = share.output / LEDGER_FILE
     with writing(path):
         if not path.exists() or path.read_bytes() != content:
             write_atomic(path, content)
@@ -153,6 +152,6 @@ def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
 def ledger_if_any(share: Share) -> list[dict[str, Any]]:
     """The ledger's lines; none when it is damaged."""
     try:
-        return read_ledger(share.output / NAME)
+        return read_ledger(share.output / LEDGER_FILE)
     except UsageError:
         return []

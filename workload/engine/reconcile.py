@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workload.engine.chain import read
 from workload.engine.checkpoints import CheckpointStore
 from workload.engine.ledger import (
-    NAME,
+    LEDGER_FILE,
     commit_of,
     ledger_if_any,
     ledger_line,
@@ -25,7 +25,7 @@ from workload.share.dataset_file import SUFFIXES, name_date
 from workload.share.durable import sha256
 from workload.share.listing import training_datasets
 from workload.share.store import TRAINING
-from workload.trainers.identity import check_name
+from workload.trainers.identity import require_name
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -46,7 +46,7 @@ def reconcile(queue: Queue, share: Share) -> int:
         UsageError: the two chains contradict each other, or checkpoints lie on the share that
             neither knows.
     """
-    lines = read_ledger(share.output / NAME)
+    lines = read_ledger(share.output / LEDGER_FILE)
     ledger = [line["checkpoint"] for line in lines]
     chain = [commit.record["checkpoint"] for commit in queue.commits()]
     if not ledger and not chain:
@@ -59,7 +59,7 @@ def reconcile(queue: Queue, share: Share) -> int:
     common = min(len(ledger), len(chain))
     if ledger[:common] != chain[:common]:
         raise UsageError(
-            f"{share.output / NAME}: its chain and the one in Redis differ; {_REBUILD}"
+            f"{share.output / LEDGER_FILE}: its chain and the one in Redis differ; {_REBUILD}"
         )
     missing = [commit_of(line) for line in lines[common:]]
     if missing:
@@ -105,7 +105,7 @@ def rebuild(
     published = dict(CheckpointStore(share).published())
     records = {record["dataset"]: record for record in published.values() if record}
     for learned in records.values():
-        check_name(trainer.name, learned)
+        require_name(trainer.name, learned)
     names = {*training_datasets(share.root), *queue.unfinished()}
     names |= {dataset for dataset in records if (share.root / dataset).is_file()}
     datasets, refused = _dated(names, learned=set(records))
@@ -148,7 +148,7 @@ def _continues(
 ) -> bool:
     """Whether a checkpoint's record continues the chain kept so far, on the file as it is."""
     head = kept[-1].record["checkpoint"] if kept else None
-    if record["base"] != head or any(record.get(name) != value for name, value in options.items()):
+    if record["base"] != head or record["options"] != options:
         return False
     return bool(record["sha256"] == sha256(path))
 

@@ -19,8 +19,7 @@ import psutil
 import redis
 
 from workload.errors import WorkloadError
-from workload.queue.client import Limits, Queue
-from workload.queue.connection import RetryPolicy, connect
+from workload.queue import Limits, Queue, RetryPolicy, connect
 
 _HAND_BACK = {signal.SIGTERM, signal.SIGINT}
 _STOPPED = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE}

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from workload.engine.ledger import NAME, read_ledger
+from workload.engine.ledger import LEDGER_FILE, read_ledger
 from workload.errors import UsageError
 from workload.share.durable import write_atomic, writing
-from workload.trainers.identity import DEFAULT, made_by
+from workload.trainers.identity import trainer_of
+from workload.trainers.loading import report_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ class Report(Protocol):
 
 def closing_line(record: Mapping[str, Any]) -> str:
     """How good the checkpoint of a ledger record is, in one line."""
-    return _report(made_by(record)).closing_line(record)
+    return _report(trainer_of(record)).closing_line(record)
 
 
 def refresh_report(
@@ -61,7 +62,7 @@ def refresh_report(
         json.dumps({"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}) + "\n"
         for letter in dead
     ).encode()
-    sources = [share.output / NAME, share.output / DEAD_LETTERS]
+    sources = [share.output / LEDGER_FILE, share.output / DEAD_LETTERS]
     report = share.output / "report.html"
     with writing(share.output):
         if not sources[1].exists() or sources[1].read_bytes() != letters:
@@ -80,11 +81,13 @@ def rewrite_report(root: Path) -> tuple[Path, Path]:
         UsageError: there is no ledger.
     """
     output = root / "output"
-    lines = read_ledger(output / NAME)
+    lines = read_ledger(output / LEDGER_FILE)
     if not lines:
-        raise UsageError(f"{output / NAME}: no ledger; `workload run --share {root}` makes one")
+        raise UsageError(
+            f"{output / LEDGER_FILE}: no ledger; `workload run --share {root}` makes one"
+        )
     with writing(output):
-        return _write(output, lines, made_by(lines[-1]))
+        return _write(output, lines, trainer_of(lines[-1]))
 
 
 def _write(output: Path, lines: Sequence[Mapping[str, Any]], trainer: str) -> tuple[Path, Path]:
@@ -94,5 +97,4 @@ def _write(output: Path, lines: Sequence[Mapping[str, Any]], trainer: str) -> tu
 
 
 def _report(trainer: str) -> Report:
-    module = "workload.fraud.report" if trainer == DEFAULT else "workload.report.plain"
-    return cast("Report", import_module(module))
+    return cast("Report", import_module(report_module(trainer)))

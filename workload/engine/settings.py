@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Self
 
@@ -12,7 +13,7 @@ from workload.errors import UsageError
 from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
 from workload.queue.connection import masked
 from workload.share.store import SHARE, VISIBILITY_SECONDS
-from workload.trainers.identity import DEFAULT
+from workload.trainers.loading import DEFAULT, with_options
 
 
 class Settings(BaseSettings):
@@ -35,12 +36,8 @@ class Settings(BaseSettings):
     trainer: str = Field(
         default=DEFAULT,
         min_length=1,
-        description="what learns: fraud, or module:attribute of your own trainer",
-    )
-    label: str = Field(
-        default="TX_FRAUD_SCENARIO",
-        min_length=1,
-        description="label column of the trainer fraud: 0 genuine, above 0 fraud",
+        description="what learns: fraud, or module:attribute of your own trainer, with its options "
+        "as in fraud?label=TX_FRAUD",
     )
     lease_seconds: float = Field(
         default=LEASE_SECONDS,
@@ -95,7 +92,16 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Settings:
-        """Reads the environment; raises UsageError naming the variable that is wrong."""
+        """Read the environment.
+
+        Raises:
+            UsageError: a variable is wrong; the line names it.
+        """
+        if label := os.environ.get("WORKLOAD_LABEL"):
+            raise UsageError(
+                "WORKLOAD_LABEL: the label is an option of the trainer now; "
+                f"set WORKLOAD_TRAINER to {with_options(DEFAULT, {'label': label})}"
+            )
         try:
             return cls()
         except ValidationError as error:

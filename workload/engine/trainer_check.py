@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import encode
-from workload.engine.chain import Point, fold, read
+from workload.engine.chain import ChainState, read, train
 from workload.engine.processes import module_environment, python
 from workload.errors import DatasetRefused, WorkloadError
 from workload.share.dataset_file import name_date
@@ -92,24 +92,24 @@ def folded(
     Raises:
         WorkloadError: a fold changed the model it was given.
     """
-    point = Point.start(trainer)
+    point = ChainState.start(trainer)
     hashes, refused = {}, {}
     for path in day_files(datasets).values():
         before = _bytes(trainer, point)
         try:
-            after, content = fold(trainer, point, read(trainer, path, date=name_date(path)))
+            after, content = train(trainer, point, read(trainer, path, date=name_date(path)))
         except DatasetRefused as error:
             refused[path.name] = str(error)
         else:
             if _bytes(trainer, point) != before:
                 raise WorkloadError(f"{path.name}: the model before it is not left as it was")
-            point = Point.from_bytes(trainer, content) if resumed else after
+            point = ChainState.from_bytes(trainer, content) if resumed else after
             hashes[path.name] = str(after.checkpoint)
         advance(path.name)
     return Checked(hashes, refused)
 
 
-def _bytes(trainer: Trainer[Any, Any], point: Point[Any]) -> bytes:
+def _bytes(trainer: Trainer[Any, Any], point: ChainState[Any]) -> bytes:
     return encode(dict(trainer.save(point.model)))
 
 

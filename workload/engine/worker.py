@@ -1,4 +1,4 @@
-"""One worker: claim, prepare, wait for the turn, fold, write, commit, publish; until drained.
+"""One worker: claim, prepare, wait for the turn, train, write, commit, publish; until drained.
 
 Everything a worker does before its commit can be thrown away, and everything after it can be done
 again by anyone. Whatever kills it, the next claim of the same dataset starts from the same bytes.
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workload.engine.chain import Dataset, Point, fold, read
+from workload.engine.chain import ChainState, Dataset, read, train
 from workload.engine.checkpoints import CheckpointStore
 from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.ledger import Projector, headline
@@ -27,13 +27,12 @@ from workload.errors import (
     QueueUnavailable,
     WorkloadError,
 )
-from workload.queue import Claimed, Empty, Halted, Queue, Turn, Wait, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Claimed, Empty, Halted, Queue, RetryPolicy, Turn, Wait, connect
 from workload.share.dataset_file import name_date
 from workload.share.listing import testing_dataset, training_datasets
 from workload.share.store import Share
 from workload.trainers import loading
-from workload.trainers.identity import check_identity
+from workload.trainers.identity import require_identity
 
 if TYPE_CHECKING:
     from typing import Any
@@ -62,7 +61,7 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
         WorkloadError: something only an operator can mend; all claimed datasets are handed back.
         SystemExit: with 75, after SIGTERM or SIGINT.
     """
-    trainer = loading.load(settings.trainer, label=settings.label)
+    trainer = loading.load(settings.trainer)
     queue = Queue(
         connect(
             settings.redis_url,
@@ -94,7 +93,7 @@ class Worker:
     share: Share
     keeper: LeaseKeeper
     termination: Termination
-    _point: Point[Any] | None = None
+    _state: ChainState[Any] | None = None
     _testing: tuple[object, Dataset[Any]] | None = None
     _projector: Projector = field(init=False)
     _redis_may_have_lost: bool = True
@@ -137,7 +136,7 @@ class Worker:
     def _check_chain(self) -> None:
         """Raises UsageError when the chain is another trainer's, before anything is claimed."""
         for commit in self.queue.commits(-1):
-            check_identity(self.trainer, commit.record)
+            require_identity(self.trainer, commit.record)
 
     def _note_absence(self, error: Exception, seconds: float) -> None:
         self._redis_may_have_lost = True
@@ -191,14 +190,14 @@ class Worker:
             clock.lap("prepare")
             head = turn.head if turn else self._wait_for_turn(lease)
             clock.lap("wait")
-            self._fold_and_commit(lease, head, dataset, clock, started)
+            self._train_and_commit(lease, head, dataset, clock, started)
         except DatasetRefused as error:
             log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
             with suppress(LeaseLost):
                 self.queue.refuse(lease, str(error))
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
-            self._point = None
+            self._state = None
         except DatasetFailed as error:
             self._fail(lease, str(error))
         except WorkloadError:
@@ -242,7 +241,7 @@ class Worker:
                 case Halted(dataset, reason):
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
 
-    def _fold_and_commit(
+    def _train_and_commit(
         self, lease: Lease, head: Head, dataset: Dataset[Any], clock: _Clock, started: float
     ) -> None:
         if self._reconcile():
@@ -251,43 +250,43 @@ class Worker:
         base = self._base(head)
         testing, untested = self._testing_set(base)
         self.keeper.raise_if_lost(lease)
-        point, content = fold(self.trainer, base, dataset, testing=testing, untested=untested)
+        state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
         self.keeper.raise_if_lost(lease)
-        clock.lap("fold")
+        clock.lap("train")
         checkpoint = CheckpointStore(self.share).write(content)
         clock.lap("write")
         record = {
-            **point.record,
+            **state.record,
             "checkpoint": checkpoint,
             "worker": self.queue.session,
             "seconds": clock.seconds,
             "started": started,
         }
-        self.queue.complete(lease, head.checkpoint, checkpoint, point.record["date"], record)
-        self._point = point
+        self.queue.complete(lease, head.checkpoint, checkpoint, state.record["date"], record)
+        self._state = state
         log.info(
             "Committed: dataset=%s rows=%d %sseconds=%.3f checkpoint=%s",
             lease.dataset,
             dataset.data.rows,
-            "".join(f"{name}={figure} " for name, figure in headline(point.record).items()),
+            "".join(f"{name}={figure} " for name, figure in headline(state.record).items()),
             clock.total,
             checkpoint[:12],
         )
 
-    def _base(self, head: Head) -> Point[Any]:
-        """The point that the head names: in memory, or from the share."""
+    def _base(self, head: Head) -> ChainState[Any]:
+        """Return the state that the head names: in memory, or from the share."""
         if head.checkpoint is None or head.dataset is None:
-            return Point.start(self.trainer)
-        if self._point is None or self._point.checkpoint != head.checkpoint:
+            return ChainState.start(self.trainer)
+        if self._state is None or self._state.checkpoint != head.checkpoint:
             content = CheckpointStore(self.share).read(head.checkpoint, head.dataset)
             what = f"checkpoint of {head.dataset}"
             try:
-                self._point = Point.from_bytes(self.trainer, content, what)
+                self._state = ChainState.from_bytes(self.trainer, content, what)
             except ValueError as error:
                 raise DatasetFailed(str(error)) from error
-        return self._point
+        return self._state
 
-    def _testing_set(self, base: Point[Any]) -> tuple[Dataset[Any] | None, str]:
+    def _testing_set(self, base: ChainState[Any]) -> tuple[Dataset[Any] | None, str]:
         """The testing dataset, or why there is none.
 
         Once the chain has been tested on one, it must be there: every worker decides alike.

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from workload.engine.chain import Point
 from workload.errors import UsageError
 from workload.fraud.metrics import top_cards
+from workload.fraud.model import features
 from workload.fraud.model.features import FEATURES, SAID
-from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
 from workload.share.durable import write_atomic, writing
 
@@ -51,7 +50,7 @@ class Written:
 
 
 def score(
-    checkpoint: Path,
+    model: FraudModel,
     dataset: Path,
     out: Path,
     *,
@@ -64,7 +63,7 @@ def score(
     earlier rows of its card that day, on no later one, and on no label.
 
     Args:
-        checkpoint: of a day before that of ``dataset``, however long before.
+        model: the last day that it learned is before that of `dataset`, however long before.
         dataset: a day file.
         out: ending in .csv or .parquet.
         cards: cards one can check that day; adds CHECK, true for every transaction of those ranked
@@ -76,27 +75,20 @@ def score(
         UsageError: an input can't be used, or ``out`` has another ending than .csv or .parquet.
         DatasetRefused: the dataset is unreadable or malformed.
     """
-    if out.suffix not in {".csv", ".parquet"}:
-        raise UsageError(f"{out}: write to a file ending in .csv or .parquet")
-    for path in (checkpoint, dataset):
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file")
-    try:
-        point = Point.from_bytes(FraudTrainer(), checkpoint.read_bytes(), str(checkpoint))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    require_format(out)
+    if not dataset.is_file():
+        raise UsageError(f"{dataset}: no such file")
     day = read_day(dataset, labelled=False)
-    if day.date.isoformat() <= point.record["date"]:
+    if model.state.date is not None and day.date <= model.state.date:
         raise UsageError(
-            f"{dataset}: its day {day.date} is not after {point.record['date']}, the last the "
+            f"{dataset}: its day {day.date} is not after {model.state.date}, the last the "
             "checkpoint learned; use the checkpoint of an earlier day"
         )
-    model = point.model
     probability = np.empty(day.rows)
     columns = np.empty((day.rows, FEATURES), np.int16) if explain else None
     state = model.state.advance(day.date)
     for rows in _parts(day):
-        part = state.columns(_some(day, rows))
+        part = features.columns(state, _some(day, rows))
         probability[rows] = model.learner.probability(part)
         if columns is not None:
             columns[rows] = part
@@ -112,6 +104,16 @@ def score(
         table |= _reasons(model, columns)
     _write(pa.table(table), out)
     return Written(day.rows, threshold)
+
+
+def require_format(out: Path) -> None:
+    """Check the name of the file that scores are to be written to.
+
+    Raises:
+        UsageError: it ends neither in .csv nor in .parquet.
+    """
+    if out.suffix not in {".csv", ".parquet"}:
+        raise UsageError(f"{out}: write to a file ending in .csv or .parquet")
 
 
 def _parts(day: Day) -> Iterator[NDArray[np.intp]]:

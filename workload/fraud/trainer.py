@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workload.fraud.metrics import evaluate
+from workload.fraud.model import features
 from workload.fraud.model.learner import Learner
 from workload.fraud.model.state import LABEL_LAG_DAYS, State
 from workload.fraud.transactions import LABELS, Day, day_from_file
-from workload.trainers.identity import DEFAULT, DEFAULT_HEADLINE
-from workload.trainers.protocol import Folded
+from workload.trainers.protocol import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from workload.fraud.model.cards import Rows
     from workload.share.dataset_file import DatasetFile
     from workload.trainers.protocol import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class FraudModel:
-    """A value: folding returns a new one.
+    """A value: training returns a new one.
 
     Attributes:
         state: what the features remember.
@@ -41,7 +41,7 @@ class FraudModel:
 
         Only labels ``LABEL_LAG_DAYS`` older than the day are used.
         """
-        return self.learner.probability(self.state.advance(day.date).columns(day))
+        return self.learner.probability(features.columns(self.state.advance(day.date), day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class FraudTrainer:
 
     label: str = LABELS[0]
 
-    name = DEFAULT
-    headline = DEFAULT_HEADLINE
+    name = "fraud"
+    headline = ("frauds", "average_precision")
 
     @property
     def options(self) -> dict[str, str]:
@@ -70,25 +70,27 @@ class FraudTrainer:
         """Nothing seen, nothing learned."""
         return FraudModel(State.empty(), Learner.untrained())
 
-    def fold(self, model: FraudModel, data: Day) -> Folded[FraudModel]:
-        """Features from the state, one pass of training, and the state with the day."""
-        dawn, columns, said = _before(model, data)
-        _before.cache_clear()  # large, and not needed again
-        learner = model.learner.fit(columns, data.fraud, said)
-        return Folded(
-            FraudModel(dawn.absorb(data), learner),
-            _tested(learner.probability(columns), data),
+    def train(self, model: FraudModel, data: Day) -> Trained[FraudModel]:
+        """Work out features from the state, train one pass, and put the day into the state."""
+        state = model.state.advance(data.date)
+        rows = state.rows(data)
+        columns = features.columns(state, data, rows)
+        predicted = model.learner.probability(columns)
+        learner = model.learner.fit(columns, data.fraud, predicted)
+        return Trained(
+            FraudModel(state.absorb(data, rows), learner),
+            _metrics(learner.probability(columns), data),
             {
                 "frauds": int(np.count_nonzero(data.fraud)),
-                "ids": _ids(dawn, data),
+                "ids": _ids(state, rows),
                 "label_lag_days": LABEL_LAG_DAYS,
             },
+            _metrics(predicted, data),
         )
 
     def evaluate(self, model: FraudModel, data: Day) -> Metrics:
         """See `workload.fraud.metrics.evaluate`."""
-        _, _, said = _before(model, data)
-        return _tested(said, data)
+        return _metrics(model.score(data), data)
 
     def save(self, model: FraudModel) -> dict[str, object]:
         """State and weights."""
@@ -99,27 +101,15 @@ class FraudTrainer:
         return FraudModel(State.from_arrays(saved["state"]), Learner.from_arrays(saved["learner"]))
 
 
-@lru_cache(maxsize=1)
-def _before(model: FraudModel, day: Day) -> tuple[State, NDArray[np.int32], NDArray[np.float64]]:
-    """The state at the day, the day's columns, and their probabilities before it is learned.
-
-    A fold needs those of the test before it.
-    """
-    dawn = model.state.advance(day.date)
-    columns = dawn.columns(day)
-    return dawn, columns, model.learner.probability(columns)
+def _metrics(predicted: NDArray[np.float64], day: Day) -> Metrics:
+    return evaluate(predicted, day.fraud, day.customer, scenario=day.scenario)
 
 
-def _tested(said: NDArray[np.float64], day: Day) -> Metrics:
-    return evaluate(said, day.fraud, day.customer, scenario=day.scenario)
-
-
-def _ids(state: State, day: Day) -> dict[str, int]:
+def _ids(state: State, rows: Rows) -> dict[str, int]:
     """How many cards and terminals the day has, and how many of them the state does not know.
 
     A terminal is known from the day on which its first labels are visible.
     """
-    rows = state.rows(day)
     terminals, _ = state.terminals.including(rows.terminals.ids)
     return {
         "cards": len(rows.cards.ids),

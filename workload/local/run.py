@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,15 +15,30 @@ from workload.local.display import RunDisplay, counting
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.share.listing import training_datasets
 from workload.text import printable
-from workload.trainers.identity import DEFAULT, check_name, made_by
-from workload.trainers.loading import name_of
+from workload.trainers.identity import require_name, trainer_of
+from workload.trainers.loading import DEFAULT, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workload.errors import ExitCode
     from workload.share.store import Share
 
 SIMULATED_DAYS = 30
 """Days simulated when neither datasets nor a number of days is given for an empty share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """How to make datasets for a trainer.
+
+    Attributes:
+        what: what is simulated, for people.
+        write: writes so many days to a directory, and calls a function with each file and its rows.
+    """
+
+    what: str
+    write: Callable[[Path, int, Callable[[Path, int], None]], object]
 
 
 def run_locally(
@@ -31,12 +47,18 @@ def run_locally(
     datasets: Path | None,
     days: int | None,
     workers: int,
-    seed: int,
-    file_format: str,
-    label: str,
     trainer: str,
+    simulation: Simulation | None,
 ) -> ExitCode:
-    """Runs the batch on the share ``root`` and prints what came of it.
+    """Run the batch on the share `root` and print what came of it.
+
+    Args:
+        root: of the share.
+        datasets: directory to transfer; None to go on with what is there, or to simulate.
+        days: how many days to simulate; None for `SIMULATED_DAYS` if the share is empty.
+        workers: how many processes.
+        trainer: what learns, as in the workers' settings.
+        simulation: makes the trainer's datasets, if anything can.
 
     Raises:
         UsageError: there is no such trainer, or the share is another's.
@@ -44,22 +66,21 @@ def run_locally(
     """
     name = name_of(trainer)
     share = local_share(root)
-    learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
     with local.serve(share.root) as server:
         share.probe_writable()
         for line in ledger_if_any(share)[-1:]:
-            check_name(name, line)  # before files of another kind get there
+            require_name(name, line)  # before files of another kind get there
         if datasets is not None:
             _transfer(share, datasets)
         elif days is not None or not training_datasets(share.root):
-            if name != DEFAULT:
+            if simulation is None:
                 raise UsageError(
-                    f"trainer {name!r}: only card transactions can be simulated, for the trainer "
-                    f"{DEFAULT}; name your own files with --datasets"
+                    f"trainer {name!r}: only card transactions can be simulated; name your own "
+                    "files with --datasets"
                 )
-            _simulate(share, days or SIMULATED_DAYS, seed, file_format)
+            _simulate(share, days or SIMULATED_DAYS, simulation)
         with RunDisplay() as display:
-            outcome = Supervisor(share, workers, display, name, learning, server).run()
+            outcome = Supervisor(share, workers, display, trainer, server).run()
     if outcome.ledger:
         refresh_report(share, outcome.ledger, outcome.status.dead, name)
     _summarize(root, outcome)
@@ -76,22 +97,15 @@ def _transfer(share: Share, datasets: Path) -> None:
     )
 
 
-def _simulate(share: Share, days: int, seed: int, file_format: str) -> None:
-    from workload.fraud.simulator import simulate  # noqa: PLC0415
+def _simulate(share: Share, days: int, simulation: Simulation) -> None:
     from workload.share.transfer import transfer  # noqa: PLC0415
 
     # Through a transfer: a file that may have been learned is never replaced by another.
     with TemporaryDirectory(prefix=".simulated-", dir=share.root) as directory:
         with counting("Simulating", days + 1) as advance:
-            simulate(
-                Path(directory),
-                days=days,
-                seed=seed,
-                file_format=file_format,
-                on_day=lambda path, _: advance(path.name),
-            )
+            simulation.write(Path(directory), days, lambda path, _: advance(path.name))
         transfer(Path(directory), share.root)
-    print(f"Simulated {days} days of card transactions (seed {seed})")  # noqa: T201
+    print(f"Simulated {days} days of {simulation.what}")  # noqa: T201
 
 
 def _summarize(root: Path, outcome: Outcome) -> None:
@@ -130,7 +144,7 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
-        scores = made_by(lines[-1]) == DEFAULT
+        scores = trainer_of(lines[-1]) == DEFAULT
         if scores and not outcome.status.dead and not outcome.status.halted:
             out.append(
                 f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "

@@ -18,14 +18,14 @@ from workload.engine.numeric import pinned_environment
 from workload.engine.processes import module_environment, python
 from workload.engine.reconcile import reconcile
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
-from workload.queue import Queue, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Queue, RetryPolicy, connect
 from workload.share.listing import training_datasets
 from workload.share.store import Share
-from workload.trainers.identity import check_name
+from workload.trainers.identity import require_name
+from workload.trainers.loading import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import FrameType
     from typing import Any
@@ -95,8 +95,7 @@ class Supervisor:
         share: root of the share.
         workers: how many processes.
         display: where progress goes.
-        trainer: name of the trainer, as recorded.
-        learning: settings of the workers by environment variable: what is learned, and how.
+        trainer: what learns, as in the workers' settings.
         server: the share's Redis; started again when it dies.
     """
 
@@ -104,7 +103,6 @@ class Supervisor:
     workers: int
     display: Display
     trainer: str
-    learning: Mapping[str, str]
     server: EmbeddedRedis
     _processes: list[_Process] = field(default_factory=list)
     _lines: SimpleQueue[str] = field(default_factory=SimpleQueue)
@@ -127,7 +125,7 @@ class Supervisor:
         self.share.probe_writable()
         reconcile(queue, self.share)
         for commit in queue.commits(-1):
-            check_name(self.trainer, commit.record)
+            require_name(name_of(self.trainer), commit.record)
         datasets = training_datasets(self.share.root)
         length, verdicts = queue.push(datasets)
         fresh = sum(verdict == "pushed" for verdict in verdicts.values())
@@ -177,7 +175,7 @@ class Supervisor:
             **pinned_environment(),
             "WORKLOAD_SHARE": str(self.share.root),
             "WORKLOAD_REDIS_URL": self.server.url,
-            **self.learning,
+            "WORKLOAD_TRAINER": self.trainer,
             "WORKLOAD_WRITE_REPORT": "false",
             "PYTHONUNBUFFERED": "1",
         }

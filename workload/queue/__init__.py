@@ -5,7 +5,9 @@ The guarantees, and what they rest on, are described in ``docs/how-it-works.md``
 
 from __future__ import annotations
 
-from workload.queue.client import (
+from workload.queue.client import Limits, Queue
+from workload.queue.connection import RetryPolicy, connect
+from workload.queue.messages import (
     Claimed,
     Claims,
     Commit,
@@ -14,12 +16,10 @@ from workload.queue.client import (
     Halted,
     Head,
     Lease,
-    Queue,
     Status,
     Turn,
     Wait,
 )
-from workload.queue.connection import connect
 
 __all__ = [
     "Claimed",
@@ -30,7 +30,9 @@ __all__ = [
     "Halted",
     "Head",
     "Lease",
+    "Limits",
     "Queue",
+    "RetryPolicy",
     "Status",
     "Turn",
     "Wait",

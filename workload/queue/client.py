@@ -7,160 +7,34 @@ import uuid
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import redis
-from hiredis import pack_command
 from redis.exceptions import NoScriptError
 
 from workload.errors import LeaseLost
-from workload.queue.connection import RetryPolicy, check_version
+from workload.queue.connection import RetryPolicy, check_version, packed
+from workload.queue.keys import COMMITS, EVENTS, KEYS, PROCESSING, WAITING
+from workload.queue.messages import (
+    Claimed,
+    Claims,
+    Commit,
+    DeadLetter,
+    Empty,
+    Halted,
+    Head,
+    Lease,
+    Status,
+    Turn,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-NAME = "datasets"
-"""The waiting list; every other key starts with ``datasets:``."""
-
-KEYS: Final = (
-    NAME,
-    f"{NAME}:processing",
-    f"{NAME}:leases",
-    f"{NAME}:claims",
-    f"{NAME}:order",
-    f"{NAME}:state",
-    f"{NAME}:commits",
-    f"{NAME}:done",
-    f"{NAME}:dead",
-    f"{NAME}:tries",
-    f"{NAME}:events",
-)
-"""All keys, in the order the scripts expect (``scripts/_shared.lua`` says what each holds)."""
-
 LEASE_SECONDS = 15.0
 MAX_ATTEMPTS = 3
 CRASH_LIMIT = 20
-
-_COMMITS, _EVENTS = KEYS[6], KEYS[10]
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The last commit: what the next fold starts from. All None before the first."""
-
-    checkpoint: str | None = None
-    dataset: str | None = None
-    date: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A claimed dataset. ``token`` fences every effect its holder has."""
-
-    dataset: str
-    token: str
-    order: int
-    attempts: int
-    crashes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A dataset was claimed. ``turn`` is set when every earlier one is finished already."""
-
-    lease: Lease
-    turn: Turn | None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The dataset held is the first in order: it may be folded on ``head``."""
-
-    head: Head
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before ``seconds`` are over or an event after ``event`` arrives."""
-
-    seconds: float
-    event: str
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """Nothing waits. ``processing`` datasets are in other hands; ``filled``: ever held any."""
-
-    wait: Wait
-    processing: int
-    filled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Halted:
-    """The chain stands still at ``dataset`` until an operator acts."""
-
-    dataset: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A dataset taken out of the chain: ``refused`` for its content or ``skipped`` by hand."""
-
-    dataset: str
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """One dataset in work, as ``status`` shows it."""
-
-    dataset: str
-    session: str
-    lease_seconds: float
-    order: int
-    crashes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One commit record: the worker's ``record`` and what the queue knows about it."""
-
-    record: Mapping[str, Any]
-    attempts: int
-    crashes: int
-    committed: float
-    """Unix time in seconds, by the clock of Redis."""
-
-    def envelope(self) -> str:
-        """The JSON text kept in Redis."""
-        return json.dumps(
-            {
-                "attempts": self.attempts,
-                "crashes": self.crashes,
-                "committed_ms": round(self.committed * 1000),
-                "record": self.record,
-            }
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A consistent picture of the queue."""
-
-    waiting: int
-    committed: int
-    claims: list[Claims]
-    dead: list[DeadLetter]
-    head: Head
-    halted: Halted | None
-
-    @property
-    def drained(self) -> bool:
-        """Nothing waits and nothing is in work."""
-        return not self.waiting and not self.claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +205,7 @@ class Queue:
 
     def commits(self, start: int = 0) -> list[Commit]:
         """The commit records in chain order, from position ``start`` on; -1 is the last."""
-        texts = self._range(_COMMITS, start)
+        texts = self._range(COMMITS, start)
         return [
             Commit(
                 record=envelope["record"],
@@ -344,7 +218,7 @@ class Queue:
 
     def unfinished(self) -> list[str]:
         """The datasets that wait or are in work."""
-        return [dataset for key in (NAME, KEYS[1]) for dataset in self._range(key)]
+        return [dataset for key in (WAITING, PROCESSING) for dataset in self._range(key)]
 
     def restore(
         self,
@@ -392,7 +266,7 @@ class Queue:
         Moving the head of the list onto itself wakes on a plain RPUSH and takes nothing.
         """
         self.retry_policy.call(
-            lambda _: self._execute("BLMOVE", NAME, NAME, "LEFT", "LEFT", _blocking(seconds))
+            lambda _: self._execute("BLMOVE", WAITING, WAITING, "LEFT", "LEFT", _blocking(seconds))
         )
 
     def wait_for_event(self, wait: Wait, at_most: float) -> bool:
@@ -401,7 +275,7 @@ class Queue:
         if seconds <= 0:
             return False
         milliseconds = round(_blocking(seconds) * 1000)
-        words = ("XREAD", "BLOCK", milliseconds, "STREAMS", _EVENTS, wait.event)
+        words = ("XREAD", "BLOCK", milliseconds, "STREAMS", EVENTS, wait.event)
         return bool(self.retry_policy.call(lambda _: self._execute(*words)))
 
     @property
@@ -432,26 +306,13 @@ class Queue:
         if self._connection is None:
             self._connection = self.client.connection_pool.get_connection()
         try:
-            self._connection.send_packed_command([_packed(words)])
+            self._connection.send_packed_command([packed(words)])
             return self._connection.read_response()
         except redis.ResponseError:
             raise
         except BaseException:  # a reply still under way must not answer the next command
             self._connection.disconnect()
             raise
-
-
-def _packed(words: tuple[str | float, ...]) -> bytes:
-    """A command as it is sent; bytes of a name that are no text go back as they came."""
-    try:
-        packed: bytes = pack_command(words)  # type: ignore[arg-type]  # its stub allows one word
-    except UnicodeEncodeError:
-        encoded = tuple(
-            word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
-            for word in words
-        )
-        packed = pack_command(encoded)  # type: ignore[arg-type]
-    return packed
 
 
 @cache

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
@@ -137,6 +138,18 @@ def check_version(info: dict[str, object]) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise UsageError(f"Redis {version} is too old: {wanted} or newer is needed")
+
+
+def packed(words: tuple[str | float, ...]) -> bytes:
+    """Return a command as it is sent; bytes of a name that are no text go back as they came."""
+    try:
+        return pack_command(words)  # type: ignore[arg-type,no-any-return]  # its stub allows one word
+    except UnicodeEncodeError:
+        encoded = tuple(
+            word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
+            for word in words
+        )
+        return pack_command(encoded)  # type: ignore[arg-type,no-any-return]
 
 
 def _one_line(error: Exception) -> str:

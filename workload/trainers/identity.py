@@ -11,41 +11,59 @@ if TYPE_CHECKING:
 
     from workload.trainers.protocol import Trainer
 
-DEFAULT = "fraud"
-"""The trainer of a record that names none, as those made before there were others."""
-
-DEFAULT_HEADLINE = ("frauds", "average_precision")
-"""Its headline."""
+FIELDS = ("trainer", "headline", "options")
+"""What every ledger record says of its trainer."""
 
 
 def identity(trainer: Trainer[Any, Any]) -> dict[str, object]:
-    """What a ledger record says of its trainer."""
-    if trainer.name == DEFAULT:
-        return dict(trainer.options)
-    named = {"trainer": trainer.name, "headline": list(trainer.headline)}
-    return {**named, **trainer.options}
+    """Return what a ledger record says of its trainer: the `FIELDS`."""
+    return {
+        "trainer": trainer.name,
+        "headline": list(trainer.headline),
+        "options": dict(trainer.options),
+    }
 
 
-def made_by(record: Mapping[str, Any]) -> str:
-    """Name of the trainer that a ledger record is from."""
-    return str(record.get("trainer", DEFAULT))
+def trainer_of(record: Mapping[str, Any]) -> str:
+    """Return the name of the trainer that a ledger record is from.
 
-
-def check_name(name: str, record: Mapping[str, Any]) -> None:
-    """Raises UsageError when a chain's record is from another trainer than ``name``."""
-    if record and made_by(record) != name:
+    Raises:
+        UsageError: the record names none.
+    """
+    if any(field not in record for field in FIELDS):
         raise UsageError(
-            f"trainer {name!r}: the chain has been learned by {made_by(record)!r}; use that "
+            f"{record.get('dataset', 'a record')}: its record does not name the trainer, as in "
+            "older versions of this program; `workload queue rebuild` learns the chain again"
+        )
+    return str(record["trainer"])
+
+
+def require_name(name: str, record: Mapping[str, Any]) -> None:
+    """Check that a chain's record is from the trainer `name`; an empty record is from any.
+
+    Raises:
+        UsageError: it is from another one.
+    """
+    if record and trainer_of(record) != name:
+        raise UsageError(
+            f"trainer {name!r}: the chain has been learned by {trainer_of(record)!r}; use that "
             "trainer, or another share"
         )
 
 
-def check_identity(trainer: Trainer[Any, Any], record: Mapping[str, Any]) -> None:
-    """Raises UsageError when a trainer can't go on with the chain that a record is from."""
-    check_name(trainer.name, record)
-    for option, value in trainer.options.items():
-        if record and record.get(option) != value:
+def require_identity(trainer: Trainer[Any, Any], record: Mapping[str, Any]) -> None:
+    """Check that a trainer can continue the chain that a record is from.
+
+    Raises:
+        UsageError: the chain is another trainer's, or was learned with other options.
+    """
+    require_name(trainer.name, record)
+    if not record:
+        return
+    learned: Mapping[str, str] = record["options"]
+    for option in sorted({*learned, *trainer.options}):
+        if learned.get(option) != trainer.options.get(option):
             raise UsageError(
-                f"{option} {value!r}: the chain has learned {record.get(option)!r}; use that "
-                f"{option}, or another share"
+                f"{option} {trainer.options.get(option)!r}: the chain has learned "
+                f"{learned.get(option)!r}; use that {option}, or another share"
             )

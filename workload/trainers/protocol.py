@@ -1,8 +1,9 @@
 """The protocol of a trainer: all that the worker and the chain know of what is learned.
 
 A worker calls `prepare` as soon as it has claimed a dataset, side by side with other workers. When
-the dataset's turn has come it calls `evaluate` with the model before it, `fold`, `evaluate` with
-the testing dataset, and `save`. Another worker, on another machine, goes on from there with `load`.
+the dataset's turn has come it calls `train`, `evaluate` with the model before it unless `train` has
+tested that on the way, `evaluate` with the testing dataset, and `save`. Another worker, on another
+machine, continues from there with `load`. No call relies on what another one left behind.
 
 **Every method is a pure function of its arguments**: equal arguments give equal results on every
 worker, in every process, at every time. No clock, no unseeded random numbers, no order of a set, no
@@ -49,18 +50,27 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
-class Folded(Generic[M]):
-    """What a fold gives.
+class Trained(Generic[M]):
+    """What a step of training gives.
 
     Attributes:
         model: the model after the day; the one before is left as it was.
         metrics: of the model on the day it has just learned.
         facts: what else the ledger is to say of the day, as builtins.
+        next_day: what `evaluate` returns for the model before and the day, where training has
+            worked it out on the way; None otherwise.
     """
 
     model: M
     metrics: Metrics
     facts: Mapping[str, object] = field(default_factory=dict)
+    next_day: Metrics | None = None
+
+
+def __getattr__(name: str) -> object:
+    if name == "Folded":
+        raise ImportError("Folded is called Trained now, and the method fold is called train")
+    raise AttributeError(name)
 
 
 class Trainer(Protocol[D, M]):
@@ -94,7 +104,7 @@ class Trainer(Protocol[D, M]):
     def start(self) -> M:
         """Return the model before the first day."""
 
-    def fold(self, model: M, data: D) -> Folded[M]:
+    def train(self, model: M, data: D) -> Trained[M]:
         """Learn a day that is after all days that `model` has learned.
 
         This is the part that is done one day at a time; what can be done in `prepare` should be.
@@ -108,7 +118,7 @@ class Trainer(Protocol[D, M]):
 
         No classes: the chain encodes it canonically and adds the day's ledger record, so that equal
         models have equal bytes and reading them runs nothing. A model must already be rounded to
-        what is stored: `load(save(model))` is to fold on exactly as `model` would.
+        what is stored: `load(save(model))` is to learn on exactly as `model` would.
         """
 
     def load(self, saved: Mapping[str, Any]) -> M:

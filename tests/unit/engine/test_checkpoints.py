@@ -14,6 +14,7 @@ from workload.engine.canonical import encode
 from workload.engine.checkpoints import FORMAT, CheckpointStore, checkpoint_name, load
 from workload.errors import DatasetFailed, ShareUnusable
 from workload.share.store import Share
+from workload.trainers.identity import FIELDS
 
 DATASET = "datasets/training/2018-04-01.pkl"
 NAME = "model_cpt_2018-04-01.pkl"
@@ -27,7 +28,7 @@ def store(tmp_path: Path) -> CheckpointStore:
 
 
 def checkpoint(number: int) -> bytes:
-    fields = ("order", "dataset", "date", "sha256", "base", "checkpoint_file", "label")
+    fields = ("order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIELDS)
     return encode({"format": FORMAT, "record": dict.fromkeys(fields), "number": number})
 
 

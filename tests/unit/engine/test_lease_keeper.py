@@ -11,9 +11,7 @@ from tests.support.fleet import until
 from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.settings import Settings
 from workload.errors import LeaseLost
-from workload.queue import Claimed, Queue, connect
-from workload.queue.client import Limits
-from workload.queue.connection import RetryPolicy
+from workload.queue import Claimed, Limits, Queue, RetryPolicy, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

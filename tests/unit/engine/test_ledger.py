@@ -12,9 +12,9 @@ from workload.engine.canonical import encode
 from workload.engine.checkpoints import FORMAT, CheckpointStore
 from workload.engine.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
 from workload.errors import DatasetFailed, UsageError
-from workload.queue import Commit, Queue, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Commit, Queue, RetryPolicy, connect
 from workload.share.store import Share
+from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +43,7 @@ def chain(share: Share, days: int, *, salt: str = "") -> list[Commit]:
             "base": base,
             "checkpoint": CheckpointStore(share).write(content),
             "checkpoint_file": f"model_cpt_2018-04-0{day}.pkl",
+            **dict.fromkeys(FIELDS),
         }
         base = record["checkpoint"]
         commits.append(Commit(record, attempts=0, crashes=1, committed=1.5))
@@ -54,7 +55,7 @@ def commit(queue: Queue, commits: Sequence[Commit]) -> None:
 
 
 def lines_of(share: Share) -> list[dict[str, Any]]:
-    return read_ledger(share.output / ledger.NAME)
+    return read_ledger(share.output / ledger.LEDGER_FILE)
 
 
 def assert_published(share: Share, line: Mapping[str, Any]) -> None:
@@ -167,15 +168,15 @@ def test_last_commit_is_written_when_forced_though_it_was_seen_before(
 def test_equal_ledger_is_left_alone(share: Share, queue: Queue) -> None:
     commit(queue, chain(share, 2))
     Projector(share, queue).project()
-    before = (share.output / ledger.NAME).stat()
+    before = (share.output / ledger.LEDGER_FILE).stat()
     Projector(share, queue).project()
-    after = (share.output / ledger.NAME).stat()
+    after = (share.output / ledger.LEDGER_FILE).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_nothing_committed_is_no_ledger(share: Share, queue: Queue) -> None:
     assert Projector(share, queue).project() == []
-    assert not (share.output / ledger.NAME).exists()
+    assert not (share.output / ledger.LEDGER_FILE).exists()
     assert lines_of(share) == []
 
 
@@ -207,7 +208,7 @@ def test_ledger_is_one_chain_though_the_queue_was_rebuilt_meanwhile(
 def test_garbage_is_one_line_that_names_the_file_and_the_remedy(
     tmp_path: Path, content: bytes
 ) -> None:
-    path = tmp_path / ledger.NAME
+    path = tmp_path / ledger.LEDGER_FILE
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"ledger\.jsonl: not a ledger .*queue rebuild") as caught:
         read_ledger(path)

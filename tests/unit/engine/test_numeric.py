@@ -34,20 +34,21 @@ STATES = """
 import hashlib, math, sys
 from pathlib import Path
 import numpy as np
-from numpy._core._multiarray_umath import __cpu_features__ as features
+from numpy._core._multiarray_umath import __cpu_features__ as cpu
 from workload.engine import canonical
 from workload.fraud.transactions import read_day
+from workload.fraud.model import features
 from workload.fraud.model.state import State
 
 state, seen = State.empty(), hashlib.sha256()
 for path in sorted(Path(sys.argv[1]).iterdir()):
     day = read_day(path)
     state = state.advance(day.date)
-    seen.update(state.columns(day).tobytes())
+    seen.update(features.columns(state, day).tobytes())
     state = state.absorb(day)
     seen.update(canonical.encode(state.to_arrays()))
 powers = b"".join(math.exp(-step / 997).hex().encode() for step in range(20_000))
-print(seen.hexdigest(), hashlib.sha256(powers).hexdigest(), features["X86_V3"])
+print(seen.hexdigest(), hashlib.sha256(powers).hexdigest(), cpu["X86_V3"])
 """
 """Prints hashes of all columns and states of some days, and of what libm's exp gives."""
 

@@ -19,8 +19,7 @@ from workload.engine.reconcile import Rebuilt, rebuild, reconcile
 from workload.errors import DatasetFailed, QueueUnavailable, UsageError
 from workload.fraud.trainer import FraudTrainer
 from workload.local.redis_server import EmbeddedRedis
-from workload.queue import Commit, Queue, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Commit, Queue, RetryPolicy, connect
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class World:
 
     @property
     def ledger(self) -> Path:
-        return self.share.output / ledger.NAME
+        return self.share.output / ledger.LEDGER_FILE
 
     def lines(self) -> list[dict[str, Any]]:
         return read_ledger(self.ledger)
@@ -89,7 +88,7 @@ def learn(root: Path, server: EmbeddedRedis, *, code: int = 0) -> str:
     with fleet(root, server) as crew:
         worker = crew.start()
         assert worker.wait() == code, worker.log.read_text()
-    return str(read_ledger(root / "output" / ledger.NAME)[-1]["checkpoint"])
+    return str(read_ledger(root / "output" / ledger.LEDGER_FILE)[-1]["checkpoint"])
 
 
 def _learned(root: Path, code: int = 0) -> Path:
@@ -150,7 +149,7 @@ def gapped(gap: Path, tmp_path: Path, queue: Queue, server: EmbeddedRedis) -> Wo
 @pytest.fixture(scope="module")
 def undisturbed(whole: Path) -> str:
     """Hash of the last checkpoint of the four days."""
-    return str(read_ledger(whole / "output" / ledger.NAME)[-1]["checkpoint"])
+    return str(read_ledger(whole / "output" / ledger.LEDGER_FILE)[-1]["checkpoint"])
 
 
 # --- reconcile ------------------------------------------------------------------------------------
@@ -342,7 +341,10 @@ def test_changed_bytes_of_a_learned_dataset_are_learned_again_with_all_that_foll
     assert not world.published(DAYS[3]).exists()
     fresh = tmp_path / "fresh"
     shutil.copytree(world.root / "datasets", fresh / "datasets")
-    assert world.learn() == read_ledger(_learned(fresh) / "output" / ledger.NAME)[-1]["checkpoint"]
+    assert (
+        world.learn()
+        == read_ledger(_learned(fresh) / "output" / ledger.LEDGER_FILE)[-1]["checkpoint"]
+    )
 
 
 def test_second_file_of_a_day_and_undated_names_are_refused_with_reasons(world: World) -> None:

@@ -25,7 +25,7 @@ def test_defaults_are_those_of_the_job() -> None:
     assert settings.share == Path("/mnt/fileserver")
     assert settings.redis_url == "redis://redis:6379/0"
     assert settings.redis_password is None
-    assert (settings.trainer, settings.label) == ("fraud", "TX_FRAUD_SCENARIO")
+    assert settings.trainer == "fraud"
     assert (settings.lease_seconds, settings.renew_seconds) == (15.0, 5.0)
     assert (settings.limits.max_attempts, settings.limits.crash_limit) == (3, 20)
     assert settings.redis_wait_seconds == 120.0
@@ -39,7 +39,6 @@ def test_defaults_are_those_of_the_job() -> None:
         ("WORKLOAD_REDIS_URL", "http://redis", r"redis://, rediss:// or unix://"),
         ("WORKLOAD_REDIS_URL", "", r"redis://, rediss:// or unix://"),
         ("WORKLOAD_TRAINER", "", "at least 1 character"),
-        ("WORKLOAD_LABEL", "", "at least 1 character"),
         ("WORKLOAD_LEASE_SECONDS", "abc", "a valid number"),
         ("WORKLOAD_LEASE_SECONDS", "", "a valid number"),
         ("WORKLOAD_LEASE_SECONDS", "nan", "less than or equal to 3600"),
@@ -124,3 +123,11 @@ def test_password_in_the_address_is_not_shown(scheme: str, monkeypatch: pytest.M
     except UsageError as error:
         shown = str(error)
     assert SECRET not in shown
+
+
+def test_the_label_of_earlier_versions_is_one_line_that_says_where_it_is_set_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORKLOAD_LABEL", "IS FRAUD")
+    with pytest.raises(UsageError, match=r"WORKLOAD_TRAINER to fraud\?label=IS\+FRAUD$"):
+        Settings.load()

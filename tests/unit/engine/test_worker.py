@@ -14,12 +14,11 @@ import psutil
 import pytest
 
 from tests.support.fleet import STEPS, Accident, Fleet, fleet, until, write_day
-from workload.engine.chain import Point
+from workload.engine.chain import ChainState
 from workload.engine.ledger import read_ledger
 from workload.fraud.trainer import FraudTrainer
 from workload.local.redis_server import EmbeddedRedis
-from workload.queue import Claimed, Queue, connect
-from workload.queue.connection import RetryPolicy
+from workload.queue import Claimed, Queue, RetryPolicy, connect
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ def test_sigterm_hands_back_at_once_and_exits_75(share: Path, queue: Queue, crew
     assert (second.lease.attempts, second.lease.crashes) == (0, 0)
 
 
-@pytest.mark.parametrize("step", ["after claim", "after prepare", "before fold", "after write"])
+@pytest.mark.parametrize("step", ["after claim", "after prepare", "before training", "after write"])
 def test_sigterm_in_the_middle_of_work_counts_as_nothing(
     step: str, share: Path, queue: Queue, crew: Fleet, quiet: str
 ) -> None:
@@ -470,7 +469,7 @@ def test_checkpoint_holds_only_builtins_and_arrays_and_resumes(
     content = (share / "output/model_cpt_2018-04-05.pkl").read_bytes()
     tree = pickle.loads(content)
     assert tree["numeric"]["dispatch"].startswith(("x86-64-v2", "native-"))
-    assert Point.from_bytes(FraudTrainer(), content).record["date"] == "2018-04-05"
+    assert ChainState.from_bytes(FraudTrainer(), content).record["date"] == "2018-04-05"
 
 
 def _text(path: Path) -> str:

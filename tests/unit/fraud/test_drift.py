@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from workload.engine.chain import Dataset, Point, fold
+from workload.engine.chain import ChainState, Dataset, train
 from workload.fraud.report.drift import BEFORE, RECENT, drift
 from workload.fraud.report.summary import read_fold
 from workload.fraud.simulator import World
@@ -26,12 +26,12 @@ CHANGED_ON = BEFORE + 8
 
 
 def learned(
-    point: Point[Any], days: range, changed: Callable[[pd.DataFrame], pd.DataFrame]
-) -> tuple[Point[Any], list[Mapping[str, Any]]]:
+    point: ChainState[Any], days: range, changed: Callable[[pd.DataFrame], pd.DataFrame]
+) -> tuple[ChainState[Any], list[Mapping[str, Any]]]:
     records = []
     for number in days:
         day = day_from_frame(changed(WORLD.day(number)))
-        point, _ = fold(TRAINER, point, Dataset(f"{day.date}.pkl", day.sha256, day))
+        point, _ = train(TRAINER, point, Dataset(f"{day.date}.pkl", day.sha256, day))
         records.append(point.record)
     return point, records
 
@@ -56,8 +56,8 @@ def elsewhere(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def before() -> tuple[Point[Any], list[Mapping[str, Any]]]:
-    return learned(Point.start(TRAINER), range(CHANGED_ON), same)
+def before() -> tuple[ChainState[Any], list[Mapping[str, Any]]]:
+    return learned(ChainState.start(TRAINER), range(CHANGED_ON), same)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def before() -> tuple[Point[Any], list[Mapping[str, Any]]]:
     ],
 )
 def test_a_model_is_called_stale_when_the_world_changes_and_only_then(
-    before: tuple[Point[Any], list[Mapping[str, Any]]],
+    before: tuple[ChainState[Any], list[Mapping[str, Any]]],
     changed: Callable[[pd.DataFrame], pd.DataFrame],
     reasons: list[str],
 ) -> None:

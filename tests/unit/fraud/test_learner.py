@@ -12,6 +12,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import average_precision_score
 
 from workload.engine import canonical
+from workload.fraud.model import features
 from workload.fraud.model.features import COLUMNS, WIDTHS
 from workload.fraud.model.learner import Learner
 from workload.fraud.model.state import State
@@ -163,7 +164,7 @@ def test_shuffled_labels_cannot_be_predicted_and_real_ones_can(*, shuffled: bool
             sha256="",
         )
         state = state.advance(day.date)
-        columns = state.columns(day)
+        columns = features.columns(state, day)
         if number >= 20:
             scores.append(learner.probability(columns))
             labels.append(day.fraud)

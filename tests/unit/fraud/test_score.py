@@ -13,10 +13,12 @@ import pytest
 
 from tests.support.fleet import write_day
 from workload.engine.canonical import encode
-from workload.engine.chain import Point, fold, read
+from workload.engine.chain import ChainState, read, train
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
+from workload.fraud.model import features
 from workload.fraud.model.features import SAID, WIDTHS
-from workload.fraud.score import score
+from workload.fraud.score import Written
+from workload.fraud.score import score as write_scores
 from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
 
@@ -36,12 +38,17 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def checkpoint(days: list[Path]) -> Path:
     """Learned the first two days."""
-    point, content = Point.start(TRAINER), b""
+    point, content = ChainState.start(TRAINER), b""
     for path in days[:2]:
-        point, content = fold(TRAINER, point, read(TRAINER, path))
+        point, content = train(TRAINER, point, read(TRAINER, path))
     path = days[0].with_name("model_cpt_2018-04-02.pkl")
     path.write_bytes(content)
     return path
+
+
+def score(checkpoint: Path, dataset: Path, out: Path, **options: Any) -> Written:
+    model = ChainState.from_file(TRAINER, checkpoint).model
+    return write_scores(model, dataset, out, **options)
 
 
 def scored(checkpoint: Path, dataset: Path, out: Path, **options: Any) -> pd.DataFrame:
@@ -78,7 +85,7 @@ def test_every_transaction_has_the_probability_of_the_model(
     frame = scored(checkpoint, days[2], out / "scores.parquet")
     day = read_day(days[2])
     assert np.array_equal(frame["TRANSACTION_ID"], day.transaction)
-    expected = Point.from_bytes(TRAINER, checkpoint.read_bytes()).model.score(day)
+    expected = ChainState.from_bytes(TRAINER, checkpoint.read_bytes()).model.score(day)
     assert np.array_equal(frame["FRAUD_PROBABILITY"], expected)
 
 
@@ -116,7 +123,7 @@ def test_day_the_checkpoint_may_have_learned_from_is_refused(
 @pytest.mark.parametrize("name", ["scores.txt", "scores", "scores.csv.gz", "scores.pkl"])
 def test_other_endings_are_refused_before_anything_is_read(name: str, out: Path) -> None:
     with pytest.raises(UsageError, match=r"write to a file ending in \.csv or \.parquet"):
-        score(out / "none", out / "none", out / name)
+        write_scores(TRAINER.start(), out / "none", out / name)
 
 
 @pytest.mark.parametrize("content", [None, b"garbage", encode({"format": "another"})])
@@ -182,9 +189,9 @@ def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
 ) -> None:
     monkeypatch.setattr("workload.fraud.score.ROWS_AT_ONCE", 100)
     frame = scored(checkpoint, days[2], out / "scores.csv", explain=True)
-    model = Point.from_bytes(TRAINER, checkpoint.read_bytes()).model
+    model = ChainState.from_bytes(TRAINER, checkpoint.read_bytes()).model
     day = read_day(days[2])
-    columns = model.state.advance(day.date).columns(day)
+    columns = features.columns(model.state.advance(day.date), day)
     terms = model.learner.terms(columns)
     log_odds = np.log(frame["FRAUD_PROBABILITY"] / (1 - frame["FRAUD_PROBABILITY"]))
     np.testing.assert_allclose(terms.sum(axis=1), log_odds, rtol=1e-6)

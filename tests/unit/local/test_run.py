@@ -34,9 +34,7 @@ from workload.errors import ExitCode, UsageError, WorkloadError
 from workload.local import share_queue as local
 from workload.local.redis_server import EmbeddedRedis
 from workload.local.supervisor import MAX_REPLACEMENTS, Supervisor
-from workload.queue import Claimed, Queue, connect
-from workload.queue.client import Limits
-from workload.queue.connection import RetryPolicy
+from workload.queue import Claimed, Limits, Queue, RetryPolicy, connect
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -506,7 +504,7 @@ def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, Lines, EmbeddedRedi
     display = Lines()
     with EmbeddedRedis(tmp_path / "redis") as server:
         share = Share(root, visibility_seconds=0.0)
-        yield Supervisor(share, 2, display, "fraud", {}, server), display, server
+        yield Supervisor(share, 2, display, "fraud", server), display, server
 
 
 def test_workers_that_keep_dying_are_replaced_only_so_often(

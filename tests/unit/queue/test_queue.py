@@ -20,7 +20,7 @@ from workload.queue import (
     Turn,
     Wait,
 )
-from workload.queue.client import KEYS
+from workload.queue.keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -38,10 +38,20 @@ from workload.engine.ledger import Projector, read_ledger
 from workload.engine.reconcile import reconcile
 from workload.errors import LeaseLost
 from workload.local.redis_server import EmbeddedRedis
-from workload.queue import Claimed, Empty, Halted, Lease, Queue, Turn, Wait, connect
-from workload.queue.client import Limits
-from workload.queue.connection import RetryPolicy
+from workload.queue import (
+    Claimed,
+    Empty,
+    Halted,
+    Lease,
+    Limits,
+    Queue,
+    RetryPolicy,
+    Turn,
+    Wait,
+    connect,
+)
 from workload.share.store import Share
+from workload.trainers.identity import FIELDS
 
 DATASETS = [f"2018-04-0{day}" for day in range(1, 7)]
 LIMITS = Limits(lease_seconds=3600.0, max_attempts=3, crash_limit=4)
@@ -257,6 +267,7 @@ class Histories(RuleBasedStateMachine):
             "base": base,
             "checkpoint": checkpoint,
             "checkpoint_file": f"model_cpt_{lease.dataset}.pkl",
+            **dict.fromkeys(FIELDS),
         }
         expected = self.model.commit(lease.dataset, lease.token, base, checkpoint)
         for _ in range(1 + reply_lost):

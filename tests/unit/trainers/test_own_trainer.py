@@ -19,9 +19,9 @@ from examples.energy_load import WEEK, EnergyLoad, Forecaster, write_days
 from tests.support import odd_trainers
 from tests.support.fleet import fleet, write_day
 from workload.cli import main as cli
-from workload.engine.chain import Dataset, Point, fold, read
+from workload.engine.chain import ChainState, Dataset, read, train
 from workload.engine.checkpoints import CheckpointStore, load
-from workload.engine.ledger import NAME, read_ledger
+from workload.engine.ledger import LEDGER_FILE, read_ledger
 from workload.engine.reconcile import rebuild
 from workload.engine.reporting import rewrite_report
 from workload.engine.trainer_check import folded
@@ -31,7 +31,8 @@ from workload.report import plain
 from workload.share.dataset_file import DatasetFile, name_date
 from workload.share.store import Share
 from workload.trainers import loading
-from workload.trainers.protocol import Folded
+from workload.trainers.identity import FIELDS
+from workload.trainers.protocol import Trained
 
 if TYPE_CHECKING:
     from workload.local.redis_server import EmbeddedRedis
@@ -71,12 +72,14 @@ def learn(share: Path, server: EmbeddedRedis, trainer: str, *, code: int = 0) ->
         return worker.log.read_text()
 
 
-def chain(datasets: Path, trainer: Any = None, days: int = DAYS) -> list[tuple[Point[Any], bytes]]:
+def chain(
+    datasets: Path, trainer: Any = None, days: int = DAYS
+) -> list[tuple[ChainState[Any], bytes]]:
     trainer = trainer or EnergyLoad()
-    points: list[tuple[Point[Any], bytes]] = []
-    point = Point.start(trainer)
+    points: list[tuple[ChainState[Any], bytes]] = []
+    point = ChainState.start(trainer)
     for path in sorted((datasets / "datasets/training").iterdir())[:days]:
-        point, content = fold(trainer, point, read(trainer, path, date=name_date(path)))
+        point, content = train(trainer, point, read(trainer, path, date=name_date(path)))
         points.append((point, content))
     return points
 
@@ -100,7 +103,7 @@ def chain(datasets: Path, trainer: Any = None, days: int = DAYS) -> list[tuple[P
         ),
         (
             "tests.support.odd_trainers:Incomplete",
-            "it has no method start, fold, evaluate, save, load",
+            "it has no method start, train, evaluate, save, load",
         ),
         (
             "tests.support.odd_trainers:Named",
@@ -115,11 +118,21 @@ def chain(datasets: Path, trainer: Any = None, days: int = DAYS) -> list[tuple[P
             "tests.support.odd_trainers:OddOptions",
             "its options {'horizon': 24} must be a dict of text",
         ),
+        ("fraud?lable=x", "unknown option lable; allowed are label"),
+        ("fraud?label", "the options are not to be read; write fraud?name=value"),
+        ("fraud?label=x&label=y", "the options are not to be read"),
+        ("fraud?", "the options are not to be read"),
+        ("examples.energy_load:EnergyLoad?a=b", "unknown option a; allowed are none"),
+        ("tests.support.odd_trainers:INSTANCE?a=b", "do not hold a, which the chain must record"),
+        ("tests.support.odd_trainers:Silent?season=7", "do not hold season"),
+        ("tests.support.odd_trainers:Folding", "its method fold is called train now"),
+        ("tests.support.older_trainer:Mine", "Folded is called Trained now"),
+        ("tests.support.older_files:Mine", "it is workload.share.dataset_file now"),
     ],
 )
 def test_what_is_no_trainer_is_one_line_that_says_why(trainer: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
-        loading.load(trainer, label="")
+        loading.load(trainer)
     message = str(caught.value)
     assert message.startswith(f"trainer {trainer!r}: ")
     assert why in message
@@ -128,12 +141,32 @@ def test_what_is_no_trainer_is_one_line_that_says_why(trainer: str, why: str) ->
 
 
 def test_a_trainer_may_be_an_object_or_a_class_without_arguments() -> None:
-    assert loading.load("tests.support.odd_trainers:INSTANCE", label="") is odd_trainers.INSTANCE
-    assert loading.load(SPEC, label="").name == loading.name_of(SPEC) == "energy-load"
+    assert loading.load("tests.support.odd_trainers:INSTANCE") is odd_trainers.INSTANCE
+    assert loading.load(SPEC).name == loading.name_of(SPEC) == "energy-load"
+
+
+def test_a_trainer_gets_its_options_and_the_chain_records_them(datasets: Path) -> None:
+    trainer = loading.load("tests.support.odd_trainers:Seasonal?season=7&name%5F=a%26b")
+    assert trainer.options == {"season": "7", "name_": "a&b"}
+    _, content = chain(datasets, trainer, days=1)[0]
+    assert load(content, "")["record"]["options"] == {"season": "7", "name_": "a&b"}
+    second = sorted((datasets / "datasets/training").iterdir())[1]
+    other = loading.load("tests.support.odd_trainers:Seasonal?season=8&name_=a%26b")
+    with pytest.raises(UsageError, match="season '8': the chain has learned '7'"):
+        train(other, ChainState.from_bytes(other, content), read(other, second))
+
+
+def test_options_are_added_to_a_setting_once() -> None:
+    added = loading.with_options("fraud", {"label": "TX FRAUD&"})
+    assert loading.parsed(added) == ("fraud", {"label": "TX FRAUD&"})
+    assert loading.with_options(added, {"label": "TX FRAUD&"}) == added
+    with pytest.raises(UsageError, match="name it once"):
+        loading.with_options(added, {"label": "TX_FRAUD"})
 
 
 def test_the_default_has_the_label_of_the_settings_and_is_known_without_an_import() -> None:
-    trainer = loading.load("fraud", label="TX_FRAUD")
+    assert loading.load("fraud").options == {"label": "TX_FRAUD_SCENARIO"}
+    trainer = loading.load("fraud?label=TX_FRAUD")
     assert (trainer.name, trainer.options) == ("fraud", {"label": "TX_FRAUD"})
     script = (
         "import sys; from workload.trainers.loading import name_of; "
@@ -149,7 +182,7 @@ def test_a_module_in_the_current_directory_is_found_and_takes_no_one_elses_place
     (tmp_path / "mine.py").write_text("from examples.energy_load import EnergyLoad as Mine\n")
     (tmp_path / "numpy.py").write_text("raise SystemExit('taken for NumPy')\n")
     line = [sys.executable, "-P", "-c"]
-    script = "from workload.trainers.loading import load; print(load('mine:Mine', label='').name)"
+    script = "from workload.trainers.loading import load; print(load('mine:Mine').name)"
     done = subprocess.run(
         [*line, script],
         cwd=tmp_path,
@@ -190,7 +223,7 @@ def test_a_chain_of_another_trainer_is_refused_in_one_line_before_anything_is_cl
     )
     assert log.count("Processing dataset") == 1
     assert queue.status().waiting == len(rest)
-    assert [line["dataset"] for line in read_ledger(share / "output" / NAME)] == [first]
+    assert [line["dataset"] for line in read_ledger(share / "output" / LEDGER_FILE)] == [first]
 
 
 @pytest.mark.parametrize("ledger", ["there", "lost, but Redis knows"])
@@ -213,7 +246,7 @@ def test_a_run_on_a_chain_of_another_trainer_ends_before_anything_is_queued(
 
     assert run("--trainer", SPEC).returncode == 0
     if ledger != "there":
-        (share / "output" / NAME).unlink()
+        (share / "output" / LEDGER_FILE).unlink()
     before = names(share)
     other = run("--datasets", str(cards))
     assert other.returncode == 2, other
@@ -225,11 +258,11 @@ def test_a_run_on_a_chain_of_another_trainer_ends_before_anything_is_queued(
 def test_a_worker_that_started_before_the_chain_did_does_not_mix_either(datasets: Path) -> None:
     point, content = chain(datasets, days=1)[0]
     with pytest.raises(UsageError, match="checkpoint of x: a checkpoint of the trainer 'energy-"):
-        Point.from_bytes(FraudTrainer(), content, "checkpoint of x")
+        ChainState.from_bytes(FraudTrainer(), content, "checkpoint of x")
     trainer: Any = FraudTrainer()
     day = Dataset("2024-01-02.csv", "", EnergyLoad().prepare(file(rows())))
     with pytest.raises(UsageError, match="learned by 'energy-load'"):
-        fold(trainer, point, day)
+        train(trainer, point, day)
 
 
 def test_options_must_stay_the_same_along_a_chain(datasets: Path) -> None:
@@ -237,11 +270,11 @@ def test_options_must_stay_the_same_along_a_chain(datasets: Path) -> None:
         options = {"grid": "north"}  # noqa: RUF012
 
     point, _ = chain(datasets, Other(), days=1)[0]
-    assert point.record["grid"] == "north"
+    assert point.record["options"] == {"grid": "north"}
     Other.options = {"grid": "south"}
     day = Dataset("2024-01-02.csv", "", EnergyLoad().prepare(file(rows())))
     with pytest.raises(UsageError, match="grid 'south': the chain has learned 'north'; use that"):
-        fold(Other(), point, day)
+        train(Other(), point, day)
 
 
 def test_a_rebuild_with_another_trainer_withdraws_nothing(
@@ -254,15 +287,19 @@ def test_a_rebuild_with_another_trainer_withdraws_nothing(
         rebuild(queue, Share(share), FraudTrainer())
     assert sorted((share / "output").glob("model_cpt_*")) == before
     queue.client.flushall()
-    (share / "output" / NAME).unlink()
+    (share / "output" / LEDGER_FILE).unlink()
     assert rebuild(queue, Share(share), EnergyLoad()).kept == names(share)
 
 
-def test_checkpoints_and_records_of_the_default_name_no_trainer(tmp_path: Path) -> None:
+def test_every_record_names_its_trainer_headline_and_options(tmp_path: Path) -> None:
     trainer = FraudTrainer()
     path = write_day(tmp_path / "2018-04-01.pkl", 0, dt.date(2018, 4, 1))
-    point, content = fold(trainer, Point.start(trainer), read(trainer, path))
-    assert not {"trainer", "headline"} & point.record.keys()
+    point, content = train(trainer, ChainState.start(trainer), read(trainer, path))
+    assert {field: point.record[field] for field in FIELDS} == {
+        "trainer": "fraud",
+        "headline": ["frauds", "average_precision"],
+        "options": {"label": "TX_FRAUD_SCENARIO"},
+    }
     assert sorted(load(content, "")) == ["format", "learner", "numeric", "record", "state"]
 
 
@@ -272,8 +309,8 @@ def test_a_trainer_that_uses_a_name_of_the_chains_is_told_so(datasets: Path) -> 
             return {**super().save(model), "record": 1}
 
     class Chatty(EnergyLoad):
-        def fold(self, model: Forecaster, data: Any) -> Folded[Forecaster]:
-            return Folded(model, {}, {"rows": data.rows, "sha256": ""})
+        def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+            return Trained(model, {}, {"rows": data.rows, "sha256": ""})
 
     for trainer, taken in ((Greedy(), "record"), (Chatty(), "rows, sha256")):
         with pytest.raises(ValueError, match=f"the trainer uses {taken}, which the chain"):
@@ -359,8 +396,10 @@ def test_example_resumes_from_any_checkpoint_bit_for_bit(datasets: Path) -> None
     trainer, points = EnergyLoad(), chain(datasets)
     paths = sorted((datasets / "datasets/training").iterdir())
     for (_, content), (after, expected), path in zip(points, points[1:], paths[1:], strict=False):
-        point, again = fold(
-            trainer, Point.from_bytes(trainer, content), read(trainer, path, date=name_date(path))
+        point, again = train(
+            trainer,
+            ChainState.from_bytes(trainer, content),
+            read(trainer, path, date=name_date(path)),
         )
         assert again == expected
         assert point.record == after.record
@@ -373,7 +412,7 @@ def test_example_refuses_sums_of_another_version_in_one_line(datasets: Path) -> 
 
     [(_, content)] = chain(datasets, Older(), days=1)
     with pytest.raises(ValueError, match=r"^that: sums of 2 numbers; this version has 3$"):
-        Point.from_bytes(EnergyLoad(), content, "that")
+        ChainState.from_bytes(EnergyLoad(), content, "that")
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -485,7 +524,7 @@ def test_checker_folds_what_a_worker_folds(
     )
     queue.push(names(share))
     learn(share, server, SPEC, code=3)
-    lines = read_ledger(share / "output" / NAME)
+    lines = read_ledger(share / "output" / LEDGER_FILE)
     kept = folded(EnergyLoad(), share)
     assert list(kept.hashes) == [Path(line["dataset"]).name for line in lines]
     assert kept.refused == {Path(each.dataset).name: each.reason for each in queue.status().dead}
@@ -499,7 +538,7 @@ def test_a_workers_ledger_line_of_another_trainer_names_it_and_what_matters(
 ) -> None:
     queue.push(names(share)[:1])
     learn(share, server, SPEC)
-    [line] = (share / "output" / NAME).read_text().splitlines()
+    [line] = (share / "output" / LEDGER_FILE).read_text().splitlines()
     record = json.loads(line)
     assert record["trainer"] == "energy-load"
     assert record["headline"] == ["mean_absolute_error"]

@@ -14,6 +14,7 @@ from workload.fraud.evaluation.calibration import calibration, scenarios
 from workload.fraud.evaluation.contenders import AmountOnly, Majority, Prepared, Streaming
 from workload.fraud.evaluation.protocols import Learned, Protocol
 from workload.fraud.evaluation.resampling import LEVEL, REPLICATES, Draws, figures, interval
+from workload.fraud.model import features
 from workload.fraud.model.state import LABEL_LAG_DAYS, State
 from workload.fraud.transactions import read_day
 from workload.share.listing import day_files
@@ -175,8 +176,10 @@ def prepared(
     state = State.empty()
     for day, published in days:
         state = state.advance(day.date, lag_days)
-        yield Prepared((day.date - first).days, day, state.columns(day), published)
-        state = state.absorb(day)
+        rows = state.rows(day)
+        columns = features.columns(state, day, rows)
+        yield Prepared((day.date - first).days, day, columns, published)
+        state = state.absorb(day, rows)
         progress(day.date.isoformat())
 
 

@@ -87,7 +87,7 @@ COLUMNS = sum(WIDTHS.values())
 _FIRST_COLUMN = dict(zip(WIDTHS, accumulate(WIDTHS.values(), initial=0), strict=False))
 
 
-def columns(state: State, day: Day) -> NDArray[np.int32]:
+def columns(state: State, day: Day, rows: Rows | None = None) -> NDArray[np.int32]:
     """Return the columns that are 1 for each row of a day: (n, FEATURES), ascending in a row.
 
     In memory, each feature is contiguous.
@@ -95,10 +95,15 @@ def columns(state: State, day: Day) -> NDArray[np.int32]:
     A pure function of the state, which must stand at the day, and of the day without its labels; a
     row's columns depend on no later row.
 
+    Args:
+        state: what past days left.
+        day: its labels are not read.
+        rows: what `state.rows` returns for the day, where it has been worked out already.
+
     Raises:
         ValueError: the state stands at another date.
     """
-    rows = state.rows(day)
+    rows = rows or state.rows(day)
     bins = {**_of_amount(state, day, rows), **_of_card(rows), **_of_terminal(state, rows)}
     by_card = np.empty((FEATURES, day.rows), np.int32)
     for feature, (name, first_column) in enumerate(_FIRST_COLUMN.items()):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workload.fraud.model import cards, features, terminals
+from workload.fraud.model import cards, terminals
 from workload.fraud.model.cards import Card, CardMark, CardSum
 from workload.fraud.model.counters import Table, decay
 from workload.fraud.model.labels import AMOUNT_BINS, Labels, amount_bins
@@ -141,21 +140,21 @@ class State:
         """
         if day.date != self.date:
             raise ValueError(f"the state stands at {self.date}, the rows are of {day.date}")
-        return _rows(self, day)
+        return cards.set_against(self.customers, self.usual_root, day)
 
-    def columns(self, day: Day) -> NDArray[np.int32]:
-        """See `features.columns`."""
-        return features.columns(self, day)
-
-    def absorb(self, day: Day) -> State:
+    def absorb(self, day: Day, rows: Rows | None = None) -> State:
         """Return the state with a day's rows, whose labels begin to wait.
+
+        Args:
+            day: to be absorbed.
+            rows: what `rows` returns for the day, where it has been worked out already.
 
         Raises:
             ValueError: the state stands at another date, or the day is in it already.
         """
         if self.pending and self.pending[-1].date == day.date:
             raise ValueError(f"{day.date} has been absorbed already")
-        rows = self.rows(day)
+        rows = rows or self.rows(day)
         return replace(
             self,
             customers=cards.with_rows(rows),
@@ -212,12 +211,6 @@ def _delivered(state: State, date: dt.date) -> State:
         amounts=state.amounts + new_amounts.astype(np.float32) * np.float32(weight),
         pending=tuple(pending),
     )
-
-
-@lru_cache(maxsize=1)
-def _rows(state: State, day: Day) -> Rows:
-    """Keep the last result, because a day's columns and its absorption need the same."""
-    return cards.set_against(state.customers, state.usual_root, day)
 
 
 def _labels(day: Day, rows: Rows) -> Labels:
