@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from workload.cli.options import FileFormat, TrainerOption
+from workload.cli.options import FileFormat, LabelOption, TrainerOption
 from workload.errors import UsageError
 from workload.text import PrintableFormatter
 
@@ -37,9 +38,7 @@ def run_batch(
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="Format of simulated files.")
     ] = FileFormat.pkl,
-    label: Annotated[
-        str, typer.Option(help="Label column: 0 genuine, above 0 fraud.")
-    ] = "TX_FRAUD_SCENARIO",
+    label: LabelOption = "TX_FRAUD_SCENARIO",
     trainer: TrainerOption = "fraud",
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
@@ -80,12 +79,12 @@ def work(
     settings = Settings.load()
     _log_to_stdout()
     if until_stdin_closes:
-        _end_with_stdin()
+        _terminate_when_stdin_closes()
     from workload.engine.signals import Termination
 
     termination = Termination()
     termination.install()
-    from workload.engine.worker import work as work_as_worker
+    from workload.engine.worker import work as work_as_worker  # takes seconds
 
     return work_as_worker(settings, termination)
 
@@ -96,12 +95,12 @@ def _log_to_stdout() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _end_with_stdin() -> None:
-    """Sends this process SIGTERM when standard input closes: its starter is gone."""
+def _terminate_when_stdin_closes() -> None:
+    """Send this process SIGTERM when standard input closes: its starter is gone."""
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
-        os.kill(os.getpid(), 15)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workload.cli.connection import open_queue
-from workload.cli.options import TrainerOption
+from workload.cli.options import JsonOption, TrainerOption, show_help
 from workload.errors import ExitCode, UsageError
 from workload.text import printable
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from workload.queue import Status
 
+app = typer.Typer(
+    help="The operator's side of the queue.",
+    callback=show_help,
+    invoke_without_command=True,
+)
 
 ShareOption = Annotated[
     Path | None,
     typer.Option(help="Share of a local run; without it, the Redis of WORKLOAD_REDIS_URL."),
 ]
 
+_VERDICTS = {
+    "retried": "will be tried again",
+    "not halted": "the chain is not halted on it",
+    "waiting": "it waits already",
+    "processing": "it is in work",
+    "committed": "it is learned already",
+    "refused": "it was refused; `workload queue rebuild` readmits it when it is repaired",
+    "skipped": "it was skipped; `workload queue rebuild` readmits it",
+}
+"""What the queue's answers to `push` and `retry` mean."""
 
-@app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """The operator's side of the queue."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
-
-@app.command("push", epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
+@app.command(epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
 def push(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Datasets, as paths below the share.")
@@ -51,71 +62,26 @@ def push(
     for name in names:
         verdict = "waiting" if name in seen else verdicts[name]
         seen.add(name)
-        note = "" if verdict == "pushed" else f" (not pushed: {_why(verdict)})"
+        note = "" if verdict == "pushed" else f" (not pushed: {_VERDICTS[verdict]})"
         typer.echo(printable(name) + note)
     typer.echo(f"Queue length: {length}")
 
 
 @app.command("status", epilog="Example: `workload queue status --json`")
-def status(
+def show_status(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JsonOption = False,
     share: ShareOption = None,
 ) -> int:
     """Show what waits, what is in work, and where the chain is."""
     with open_queue(share) as (queue, _):
         status = queue.status()
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "waiting": status.waiting,
-                    "committed": status.committed,
-                    "processing": [
-                        {
-                            "dataset": claim.dataset,
-                            "session": claim.session,
-                            "lease_seconds": round(claim.lease_seconds, 3),
-                            "crashes": claim.crashes,
-                        }
-                        for claim in status.claims
-                    ],
-                    "dead": [
-                        {"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}
-                        for letter in status.dead
-                    ],
-                    "head": {
-                        "dataset": status.head.dataset,
-                        "date": status.head.date,
-                        "checkpoint": status.head.checkpoint,
-                    },
-                    "halted": {
-                        "dataset": status.halted.dataset,
-                        "reason": status.halted.reason,
-                    }
-                    if status.halted
-                    else None,
-                }
-            )
-        )
-    else:
-        typer.echo(f"waiting     {status.waiting}")
-        typer.echo(f"processing  {len(status.claims)}")
-        for claim in status.claims:
-            typer.echo(
-                f"  {printable(claim.dataset)}  worker {claim.session or 'foreign'}  lease ends in "
-                f"{claim.lease_seconds:.0f} s"
-            )
-        typer.echo(f"committed   {status.committed}")
-        typer.echo(f"dead        {len(status.dead)}")
-        typer.echo(printable(f"head        {status.head.dataset or 'none'}"))
-        if status.halted:
-            typer.echo(printable(f"HALTED      {status.halted.dataset}: {status.halted.reason}"))
+    typer.echo(_as_json(status) if as_json else _as_text(status))
     return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
 
 
 @app.command("dead", epilog="Example: `workload queue dead`")
-def dead(share: ShareOption = None) -> None:
+def list_dead(share: ShareOption = None) -> None:
     """List the dead letters: datasets refused for their content, or skipped by hand."""
     with open_queue(share) as (queue, _):
         dead = queue.status().dead
@@ -125,7 +91,7 @@ def dead(share: ShareOption = None) -> None:
         typer.echo("no dead letters")
 
 
-@app.command("retry", epilog="Example: `workload queue retry`")
+@app.command(epilog="Example: `workload queue retry`")
 def retry(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Datasets; none: the one the chain halted on.")
@@ -138,7 +104,7 @@ def retry(
     if not verdicts:
         typer.echo("the chain is not halted")
     for path, verdict in verdicts.items():
-        typer.echo(f"{printable(path)}: {_why(verdict)}")
+        typer.echo(f"{printable(path)}: {_VERDICTS[verdict]}")
     return (
         ExitCode.DONE
         if all(verdict == "retried" for verdict in verdicts.values())
@@ -146,7 +112,7 @@ def retry(
     )
 
 
-@app.command("skip", epilog="Example: `workload queue skip datasets/training/2018-04-02.pkl`")
+@app.command(epilog="Example: `workload queue skip datasets/training/2018-04-02.pkl`")
 def skip(
     path: Annotated[str, typer.Argument(help="Dataset to leave out of the chain.")],
     share: ShareOption = None,
@@ -160,7 +126,7 @@ def skip(
     typer.echo(f"{path}: skipped; `workload queue rebuild` readmits it")
 
 
-@app.command("rebuild", epilog="Example: `workload queue rebuild`")
+@app.command(epilog="Example: `workload queue rebuild`")
 def rebuild(
     share: ShareOption = None,
     label: Annotated[
@@ -193,6 +159,46 @@ def rebuild(
         typer.echo(printable(f"{letter.dataset}: refused: {letter.reason}"))
 
 
+def _as_json(status: Status) -> str:
+    head = status.head
+    return json.dumps(
+        {
+            "waiting": status.waiting,
+            "committed": status.committed,
+            "processing": [
+                {
+                    "dataset": claim.dataset,
+                    "session": claim.session,
+                    "lease_seconds": round(claim.lease_seconds, 3),
+                    "crashes": claim.crashes,
+                }
+                for claim in status.claims
+            ],
+            "dead": [asdict(letter) for letter in status.dead],
+            "head": {"dataset": head.dataset, "date": head.date, "checkpoint": head.checkpoint},
+            "halted": asdict(status.halted) if status.halted else None,
+        }
+    )
+
+
+def _as_text(status: Status) -> str:
+    lines = [
+        f"waiting     {status.waiting}",
+        f"processing  {len(status.claims)}",
+        *(
+            f"  {claim.dataset}  worker {claim.session or 'foreign'}  lease ends in "
+            f"{claim.lease_seconds:.0f} s"
+            for claim in status.claims
+        ),
+        f"committed   {status.committed}",
+        f"dead        {len(status.dead)}",
+        f"head        {status.head.dataset or 'none'}",
+    ]
+    if status.halted:
+        lines.append(f"HALTED      {status.halted.dataset}: {status.halted.reason}")
+    return "\n".join(map(printable, lines))
+
+
 def _training_datasets(root: Path) -> list[str]:
     from workload.engine.reconcile import training_datasets
     from workload.share.store import TRAINING
@@ -204,7 +210,7 @@ def _training_datasets(root: Path) -> list[str]:
 
 
 def _below_share(path: str, root: Path) -> str:
-    """A path as the queue names it: relative to the share, also when given from outside."""
+    """Return a path as the queue names it: relative to the share, also if given from outside."""
     name = PurePosixPath(path)
     for base in (root, root.resolve()):
         for candidate in (name, PurePosixPath(Path(path).absolute())):
@@ -213,15 +219,3 @@ def _below_share(path: str, root: Path) -> str:
     if root.is_dir() and not (root / name).is_file():
         raise UsageError(f"{path}: no such file below the share {root}; nothing was pushed")
     return str(name)
-
-
-def _why(verdict: str) -> str:
-    return {
-        "retried": "will be tried again",
-        "not halted": "the chain is not halted on it",
-        "waiting": "it waits already",
-        "processing": "it is in work",
-        "committed": "it is learned already",
-        "refused": "it was refused; `workload queue rebuild` readmits it when it is repaired",
-        "skipped": "it was skipped; `workload queue rebuild` readmits it",
-    }[verdict]
