@@ -43,7 +43,7 @@ def run_batch(
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
 
-    Without --datasets and --days it goes on with what is on the share. Interrupt it any time: the
+    Without --datasets and --days it continues with what is on the share. Interrupt it any time: the
     same command resumes. Exits with 0 only when every dataset is committed.
     """
     from workload.local.run import run_locally

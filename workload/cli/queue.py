@@ -29,13 +29,13 @@ ShareOption = Annotated[
 ]
 
 _VERDICTS = {
-    "retried": "will be tried again",
+    "retried": "will be retried",
     "not halted": "the chain is not halted on it",
-    "waiting": "it waits already",
-    "processing": "it is in work",
-    "committed": "it is learned already",
-    "refused": "it was refused; `workload queue rebuild` readmits it when it is repaired",
-    "skipped": "it was skipped; `workload queue rebuild` readmits it",
+    "waiting": "already queued",
+    "processing": "in progress",
+    "committed": "already committed",
+    "refused": "refused; `workload queue rebuild` readmits it once it is repaired",
+    "skipped": "skipped; `workload queue rebuild` readmits it",
 }
 """What the queue's answers to `push` and `retry` mean."""
 
@@ -53,7 +53,7 @@ def push(
 ) -> None:
     """Enqueue datasets, oldest first; those already known are skipped."""
     if bool(paths) == every:
-        raise UsageError("name datasets, or say --all")
+        raise UsageError("name datasets, or pass --all")
     with open_queue(share) as (queue, settings):
         names = [_below_share(path, settings.share) for path in paths or []]
         names = names or _training_datasets(settings.share)
@@ -73,7 +73,7 @@ def show_status(
     as_json: JsonOption = False,
     share: ShareOption = None,
 ) -> int:
-    """Show what waits, what is in work, and where the chain is."""
+    """Show what waits, what is in progress, and where the chain is."""
     with open_queue(share) as (queue, _):
         status = queue.status()
     typer.echo(_as_json(status) if as_json else _as_text(status))
@@ -117,11 +117,11 @@ def skip(
     path: Annotated[str, typer.Argument(help="Dataset to leave out of the chain.")],
     share: ShareOption = None,
 ) -> None:
-    """Leave an unfinished dataset out, so that the chain goes on without it."""
+    """Leave an unfinished dataset out, so that the chain continues without it."""
     with open_queue(share) as (queue, _):
         if not queue.skip(path, "skipped by an operator"):
             raise UsageError(
-                f"{path}: neither waiting nor in work; `workload queue status` shows both"
+                f"{path}: neither waiting nor in progress; `workload queue status` shows both"
             )
     typer.echo(f"{path}: skipped; `workload queue rebuild` readmits it")
 
@@ -136,7 +136,7 @@ def rebuild(
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
-    For a Redis that lost everything, a repaired dataset, or one that came late. Workers at work
+    For a Redis that lost everything, a repaired dataset, or one that came late. Workers that run
     start over with what is left.
     """
     from workload.engine.reconcile import any_record

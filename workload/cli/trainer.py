@@ -44,7 +44,7 @@ def check_trainer(
         typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
         return ExitCode.DONE
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
-    with counting("Folding", None) as advance:
+    with counting("Checking", None) as advance:
         checked = check(learner, datasets, arguments, advance)
     for name, reason in checked.refused.items():
         typer.echo(printable(f"{name}: refused: {reason}"))

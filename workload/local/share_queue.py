@@ -32,7 +32,7 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
     with _locked(root, _LOCK_SECONDS) as lock:
         if lock is None:
             raise UsageError(
-                f"{root}: another run is at work on this share; wait for it or use another"
+                f"{root}: another run is using this share; wait until it ends, or name another"
             )
         with _server(root, lock) as server:
             yield server

@@ -80,7 +80,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Process:
-    """A worker process and the thread that reads what it says."""
+    """A worker process and the thread that reads what it prints."""
 
     name: str
     process: subprocess.Popen[str]
@@ -217,13 +217,13 @@ class Supervisor:
             error = UsageError if code == ExitCode.USAGE else WorkloadError
             raise error(
                 f"{worker.name} gave up, its last line says why; nothing is lost, run the same "
-                "command again when the cause is mended"
+                "command again once the cause is fixed"
             )
         self._replaced += 1
         if self._replaced > MAX_REPLACEMENTS:
             raise WorkloadError(
                 f"{self._replaced} workers died (the last: {_cause(code)}); nothing is lost, run "
-                "the same command again when the cause is mended"
+                "the same command again once the cause is fixed"
             )
         self.display.line(f"[{worker.name}] died ({_cause(code)}), starting another")
         self._start()
@@ -267,7 +267,7 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        raise HandedBack("stopped; all work is handed back, the same command goes on from here")
+        raise HandedBack("stopped; all work is handed back, the same command resumes")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

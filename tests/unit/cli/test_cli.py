@@ -279,14 +279,16 @@ def halt(share: Path) -> None:
         )
 
 
-def test_retry_of_a_halted_chain_says_so_and_lets_it_go_on(command: Command, share: Path) -> None:
+def test_retry_of_a_halted_chain_says_so_and_lets_it_continue(
+    command: Command, share: Path
+) -> None:
     halt(share)
     code, out, _ = command(f"queue status --share {share}")
     assert code == ExitCode.INCOMPLETE
     assert "HALTED      datasets/training/2018-04-01.pkl: no such file" in out
     assert command(f"queue retry --share {share}") == (
         0,
-        "datasets/training/2018-04-01.pkl: will be tried again\n",
+        "datasets/training/2018-04-01.pkl: will be retried\n",
         "",
     )
     assert command(f"queue status --share {share}")[0] == 0
@@ -309,7 +311,7 @@ def test_share_in_use_is_refused_in_one_line_but_can_be_looked_at(
         code, out, err = command(f"run --share {share}")
         assert (code, out) == (ExitCode.USAGE, "")
         assert_one_line(err)
-        assert f"{share}: another run is at work on this share" in err
+        assert f"{share}: another run is using this share" in err
         code, out, err = command(f"queue status --share {share}")
         assert (code, err) == (0, "")
         assert "waiting     3\n" in out
