@@ -14,7 +14,7 @@ import redis
 
 from workload.engine.processes import module_environment, python
 from workload.errors import UsageError, WorkloadError
-from workload.local.tether import INHERIT
+from workload.local.run_with_parent import INHERITED_DESCRIPTORS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -109,8 +109,8 @@ class EmbeddedRedis:
             *self._options,
         ]
         self._process = subprocess.Popen(  # noqa: S603 - the server found or given
-            python("workload.local.tether", *command),
-            env=module_environment() | {INHERIT: " ".join(map(str, self._inherit))},
+            python("workload.local.run_with_parent", *command),
+            env=module_environment() | {INHERITED_DESCRIPTORS: " ".join(map(str, self._inherit))},
             stdin=subprocess.PIPE,
             pass_fds=self._inherit,
         )
