@@ -1,4 +1,4 @@
-"""What ``workload run`` does, from files to the closing summary."""
+"""What `workload run` does, from files to the closing summary."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from workload.engine.ledger import ledger_if_any
 from workload.engine.reconcile import training_datasets
 from workload.engine.reporting import closing_line, refresh_report
 from workload.errors import UsageError
-from workload.local import share_queue as local
 from workload.local.display import RunDisplay, counting
+from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.text import printable
 from workload.trainers.identity import DEFAULT, check_name, made_by
@@ -36,7 +36,7 @@ def run_locally(
     label: str,
     trainer: str,
 ) -> ExitCode:
-    """Runs the batch on the share ``root`` and prints what came of it.
+    """Run the batch on the share `root` and print what came of it.
 
     Raises:
         UsageError: there is no such trainer, or the share is another's.
@@ -45,7 +45,7 @@ def run_locally(
     name = name_of(trainer)
     share = local_share(root)
     learning = {"WORKLOAD_TRAINER": trainer, "WORKLOAD_LABEL": label}
-    with local.serve(share.root) as server:
+    with serve(share.root) as server:
         share.check()
         for line in ledger_if_any(share)[-1:]:
             check_name(name, line)  # before files of another kind get there
@@ -95,7 +95,7 @@ def _simulate(share: Share, days: int, seed: int, file_format: str) -> None:
 
 
 def _summarize(root: Path, outcome: Outcome) -> None:
-    """Prints what was learned, where the report is, and what to do next."""
+    """Print what was learned, where the report is, and what to do next."""
     lines = outcome.ledger
     learned = lines[len(lines) - outcome.learned :]
     rows = sum(line["rows"] for line in learned)

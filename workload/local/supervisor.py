@@ -1,4 +1,4 @@
-"""``workload run``: the whole batch on this machine, supervised like a Kubernetes Job."""
+"""`workload run`: the whole batch on this machine, supervised like a Kubernetes Job."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Display(Protocol):
     """What the user sees while the batch runs."""
 
     def line(self, text: str) -> None:
-        """Shows one line that stays."""
+        """Show one line that stays."""
 
     def update(self, progress: RunProgress) -> None:
-        """Shows how far the batch is."""
+        """Show how far the batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class _Process:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps ``workers`` worker processes alive until the queue is drained.
+    """Keep `workers` worker processes alive until the queue is drained.
 
     Args:
         share: root of the share.
@@ -112,7 +112,7 @@ class Supervisor:
     _exit_code: ExitCode = ExitCode.DONE
 
     def run(self) -> Outcome:
-        """Queues what is on the share and works until nothing is left.
+        """Queue what is on the share and work until nothing is left.
 
         Raises:
             WorkloadError: workers kept dying, or the share became unusable.
@@ -201,7 +201,7 @@ class Supervisor:
             self._lines.put(f"[{name}] {line.rstrip()}")
 
     def _show_lines(self, at_most: float = _LOOK_SECONDS) -> None:
-        """Shows the workers' lines, waiting a moment for the first."""
+        """Show the workers' lines, waiting at most `at_most` seconds for the first."""
         try:
             self.display.line(self._lines.get(timeout=at_most or None, block=at_most > 0))
             while True:
@@ -210,7 +210,7 @@ class Supervisor:
             pass
 
     def _ended(self, worker: _Process, code: int) -> None:
-        """Replaces a dead worker; the others are told nothing, the queue knows."""
+        """Replace a dead worker; the others are told nothing, the queue knows."""
         if code in (ExitCode.DONE, ExitCode.INCOMPLETE):
             return
         if code in (ExitCode.USAGE, ExitCode.FAILED):  # it has waited for all that may pass
@@ -233,7 +233,7 @@ class Supervisor:
             self.display.line("Redis died and was started again")
 
     def _stop(self) -> None:
-        """Has every worker hand back its work; kills those that take too long."""
+        """Have every worker hand back its work; kill those that take too long."""
         self._show_lines(at_most=_LOOK_SECONDS)
         for worker in self._processes:
             worker.process.terminate()
@@ -249,10 +249,10 @@ class Supervisor:
 
 
 def local_share(root: Path) -> Share:
-    """The share of a run on this machine, made when it is not there.
+    """Return the share of a run on this machine; make its directory if there is none.
 
     Raises:
-        UsageError: ``root`` can't be a directory.
+        UsageError: `root` can't be a directory.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)

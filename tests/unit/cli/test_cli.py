@@ -53,7 +53,7 @@ COMMANDS = commands()
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """Runs one command line in this process: exit code, output, errors."""
+    """Run one command line in this process: exit code, output, errors."""
     before = dict(os.environ)
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("REDIS_PASSWORD", *(each for each in before if each.startswith("WORKLOAD_"))):
@@ -260,7 +260,7 @@ def test_output_that_nobody_reads_is_no_defect() -> None:
 
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
-    """A share whose queue holds three days, none learned."""
+    """Make a share whose queue holds three days, none learned."""
     root = tmp_path / "share"
     for number in range(3):
         date = dt.date(2018, 4, 1) + dt.timedelta(number)

@@ -1,4 +1,4 @@
-"""``workload run``: the whole batch through the real command line, and its supervisor."""
+"""`workload run`: the whole batch through the real command line, and its supervisor."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ OTHER_LEVELS = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """A user's: no pins, no settings, the package on the path."""
+    """Return a user's environment: no pins, no settings, the package on the path."""
     ours = {*numeric.pinned_environment(), "REDIS_PASSWORD"}
     kept = {
         name: value
@@ -73,7 +73,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Run:
-    """A started ``workload run``; what it prints is in a file."""
+    """A started `workload run`; what it prints is in a file."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -86,7 +86,7 @@ class Run:
         return self.process.wait(PATIENCE_SECONDS * 2)
 
     def pid_of(self, worker: int) -> int:
-        """Waits until a worker was started."""
+        """Wait until a worker was started; return its process number."""
         pattern = re.compile(rf"\[worker-{worker}\] started: pid=(\d+)")
         until(lambda: pattern.search(self.text) is not None, f"worker {worker} is started")
         found = pattern.search(self.text)
@@ -96,7 +96,7 @@ class Run:
 
 @contextmanager
 def run(arguments: str, log: Path, **variables: str) -> Iterator[Run]:
-    """Starts ``workload run``; it does not outlive the test."""
+    """Start `workload run`; it does not outlive the test."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "workload", "run", *shlex.split(arguments)],
@@ -130,7 +130,7 @@ def learned(share: Path) -> list[str]:
 
 
 def forget(share: Path) -> None:
-    """Removes what the share's Redis knew: a file, or from version 7 on a directory."""
+    """Remove what the share's Redis knew: a file, or from version 7 on a directory."""
     (kept,) = (share / ".redis").glob("appendonly*")
     shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
 
@@ -179,7 +179,7 @@ def write_days(root: Path) -> None:
 
 @pytest.fixture
 def share(first: First, tmp_path: Path) -> Path:
-    """A copy of the first run's share, with its queue."""
+    """Copy the first run's share, with its queue."""
     copy = tmp_path / "share"
     shutil.copytree(first.share, copy)
     return copy
@@ -189,7 +189,7 @@ def share(first: First, tmp_path: Path) -> Path:
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """Runs one command line in this process: exit code, output, errors."""
+    """Run one command line in this process: exit code, output, errors."""
     before = dict(os.environ)
 
     def call(line: str) -> tuple[int, str, str]:
