@@ -81,7 +81,7 @@ def _samples(pid: int) -> Iterator[tuple[str, dict[str, float]]]:
         try:
             command = " ".join(process.cmdline())
             role = next((role for words, role in ROLES.items() if words in command), None)
-            if role is None or "workload.local.tether" in command:
+            if role is None or "workload.local.run_with_parent" in command:
                 continue
             usage = process.memory_full_info()
         except (psutil.NoSuchProcess, psutil.AccessDenied):

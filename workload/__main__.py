@@ -1,4 +1,4 @@
-"""Entry of ``python -m workload`` and of the ``workload`` command."""
+"""Entry of `python -m workload` and of the `workload` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workload.errors import ExitCode
 
 
 def main() -> None:
-    """Pins the arithmetic, then runs the command line."""
+    """Pin the arithmetic, then run the command line."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.HANDED_BACK))  # nothing is held yet
     numeric.pin(sys.argv[1:])
     from workload.cli.main import run  # noqa: PLC0415 - NumPy may only be imported pinned

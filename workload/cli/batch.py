@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def run_batch(
 ) -> int:
     """Run the whole batch on this machine: transfer, queue, workers, report.
 
-    Without --datasets and --days it goes on with what is on the share. Interrupt it any time: the
+    Without --datasets and --days it continues with what is on the share. Interrupt it any time: the
     same command resumes. Exits with 0 only when every dataset is committed.
     """
     from workload.local.run import Simulation, run_locally
@@ -87,12 +88,12 @@ def work(
     settings = Settings.load()
     _log_to_stdout()
     if until_stdin_closes:
-        _end_with_stdin()
+        _terminate_when_stdin_closes()
     from workload.engine.signals import Termination
 
     termination = Termination()
     termination.install()
-    from workload.engine.worker import work as work_as_worker
+    from workload.engine.worker import work as work_as_worker  # takes seconds
 
     return work_as_worker(settings, termination)
 
@@ -103,12 +104,12 @@ def _log_to_stdout() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _end_with_stdin() -> None:
-    """Sends this process SIGTERM when standard input closes: its starter is gone."""
+def _terminate_when_stdin_closes() -> None:
+    """Send this process SIGTERM when standard input closes: its starter is gone."""
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
-        os.kill(os.getpid(), 15)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
-    """A session with the configured queue, or with that of a local share."""
+    """Yield a session with the configured queue, or with that of a local share, and the settings.
+
+    Raises:
+        UsageError: a setting is wrong, or no run has used the local share.
+        QueueUnavailable: Redis does not answer.
+    """
     from workload.engine.settings import Settings
     from workload.local.share_queue import reach
     from workload.queue import Queue, RetryPolicy, connect

@@ -1,4 +1,4 @@
-"""`workload evaluate`."""
+"""`workload evaluate`: the fraud learner judged by a published protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from workload.cli.options import FRAUD
+from workload.cli.options import FRAUD, DayFilesOption, JsonOption
 from workload.errors import UsageError
 
 app = typer.Typer()
@@ -24,9 +24,7 @@ class ProtocolName(StrEnum):
 
 @app.command(epilog="Example: `workload evaluate --datasets data --protocol handbook`")
 def evaluate(
-    datasets: Annotated[
-        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
-    ],
+    datasets: DayFilesOption,
     protocol: Annotated[
         ProtocolName,
         typer.Option(help="handbook: 4 folds of 7 test days; prequential: every day from day 38."),
@@ -46,7 +44,7 @@ def evaluate(
             "handbook's 15 features (handbook protocol; takes minutes).",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge the learner by a published protocol, beside baselines, with labels that come late.
 
@@ -61,7 +59,7 @@ def evaluate(
     from workload.local.display import counting
     from workload.share.listing import day_files
 
-    _only_fraud(datasets)
+    _refuse_other_trainers(datasets)
     settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
     steps = len(day_files(datasets)) + (FITS if baselines else 0)
     with counting("Evaluating", steps, every=30) as advance:
@@ -69,8 +67,8 @@ def evaluate(
     typer.echo(json.dumps(result) if as_json else as_text(result))
 
 
-def _only_fraud(datasets: Path) -> None:
-    """Raises UsageError when a directory is a share whose chain is another trainer's."""
+def _refuse_other_trainers(datasets: Path) -> None:
+    """Raise UsageError when a directory is a share whose chain is another trainer's."""
     from workload.engine.ledger import LEDGER_FILE, read_ledger
     from workload.trainers.identity import trainer_of
 

@@ -1,4 +1,7 @@
-"""The command line. Heavy modules are imported by the commands that need them."""
+"""The command line: what all commands have, and where each group of them joins.
+
+Its modules import nothing heavy at the top: each command imports what it needs.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ _INTERRUPTED = 130
 
 
 def run() -> int:
-    """Runs a command; errors become one line on standard error, unless ``--debug``."""
+    """Run the command of `sys.argv` and return the exit code.
+
+    An error becomes one line on standard error; with `--debug` it is raised.
+    """
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -53,7 +59,7 @@ def run() -> int:
 
 
 def _explain(error: Exception) -> tuple[str, ExitCode]:
-    """One line for the user, and the exit code."""
+    """Return one line for the user, and the exit code."""
     match error:
         case WorkloadError():
             return str(error), error.exit_code

@@ -1,8 +1,9 @@
-"""Options that several commands have."""
+"""What several commands share: options, and the help of a group without a command."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,10 @@ TrainerOption = Annotated[
         help="What learns: fraud, or module:attribute of your own (docs/own-trainer.md).",
     ),
 ]
+DayFilesOption = Annotated[
+    Path, typer.Option(help="Directory of day files, or with training/ holding them.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 LabelOption = Annotated[
     str | None,
@@ -39,3 +44,9 @@ class FileFormat(StrEnum):
 
     pkl = "pkl"
     parquet = "parquet"
+
+
+def show_help(context: typer.Context) -> None:
+    """Print the help of a group that was called without a command."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

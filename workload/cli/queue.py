@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workload.cli.connection import open_queue
-from workload.cli.options import LabelOption, TrainerOption, with_label
+from workload.cli.options import JsonOption, LabelOption, TrainerOption, show_help, with_label
 from workload.errors import ExitCode, UsageError
 from workload.text import printable
 from workload.trainers.loading import DEFAULT, with_options
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from workload.queue import Status
 
+app = typer.Typer(
+    help="The operator's side of the queue.",
+    callback=show_help,
+    invoke_without_command=True,
+)
 
 ShareOption = Annotated[
     Path | None,
     typer.Option(help="Share of a local run; without it, the Redis of WORKLOAD_REDIS_URL."),
 ]
 
+_VERDICTS = {
+    "retried": "will be retried",
+    "not halted": "the chain is not halted on it",
+    "waiting": "already queued",
+    "processing": "in progress",
+    "committed": "already committed",
+    "refused": "refused; `workload queue rebuild` readmits it once it is repaired",
+    "skipped": "skipped; `workload queue rebuild` readmits it",
+}
+"""What the queue's answers to `push` and `retry` mean."""
 
-@app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """The operator's side of the queue."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
-
-@app.command("push", epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
+@app.command(epilog="Example: `workload queue push datasets/training/2018-04-01.pkl`")
 def push(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Datasets, as paths below the share.")
@@ -43,7 +54,7 @@ def push(
 ) -> None:
     """Enqueue datasets, oldest first; those already known are skipped."""
     if bool(paths) == every:
-        raise UsageError("name datasets, or say --all")
+        raise UsageError("name datasets, or pass --all")
     with open_queue(share) as (queue, settings):
         names = [_below_share(path, settings.share) for path in paths or []]
         names = names or _training_datasets(settings.share)
@@ -52,71 +63,26 @@ def push(
     for name in names:
         verdict = "waiting" if name in seen else verdicts[name]
         seen.add(name)
-        note = "" if verdict == "pushed" else f" (not pushed: {_why(verdict)})"
+        note = "" if verdict == "pushed" else f" (not pushed: {_VERDICTS[verdict]})"
         typer.echo(printable(name) + note)
     typer.echo(f"Queue length: {length}")
 
 
 @app.command("status", epilog="Example: `workload queue status --json`")
-def status(
+def show_status(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JsonOption = False,
     share: ShareOption = None,
 ) -> int:
-    """Show what waits, what is in work, and where the chain is."""
+    """Show what waits, what is in progress, and where the chain is."""
     with open_queue(share) as (queue, _):
         status = queue.status()
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "waiting": status.waiting,
-                    "committed": status.committed,
-                    "processing": [
-                        {
-                            "dataset": claim.dataset,
-                            "session": claim.session,
-                            "lease_seconds": round(claim.lease_seconds, 3),
-                            "crashes": claim.crashes,
-                        }
-                        for claim in status.claims
-                    ],
-                    "dead": [
-                        {"dataset": letter.dataset, "kind": letter.kind, "reason": letter.reason}
-                        for letter in status.dead
-                    ],
-                    "head": {
-                        "dataset": status.head.dataset,
-                        "date": status.head.date,
-                        "checkpoint": status.head.checkpoint,
-                    },
-                    "halted": {
-                        "dataset": status.halted.dataset,
-                        "reason": status.halted.reason,
-                    }
-                    if status.halted
-                    else None,
-                }
-            )
-        )
-    else:
-        typer.echo(f"waiting     {status.waiting}")
-        typer.echo(f"processing  {len(status.claims)}")
-        for claim in status.claims:
-            typer.echo(
-                f"  {printable(claim.dataset)}  worker {claim.session or 'foreign'}  lease ends in "
-                f"{claim.lease_seconds:.0f} s"
-            )
-        typer.echo(f"committed   {status.committed}")
-        typer.echo(f"dead        {len(status.dead)}")
-        typer.echo(printable(f"head        {status.head.dataset or 'none'}"))
-        if status.halted:
-            typer.echo(printable(f"HALTED      {status.halted.dataset}: {status.halted.reason}"))
+    typer.echo(_as_json(status) if as_json else _as_text(status))
     return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
 
 
 @app.command("dead", epilog="Example: `workload queue dead`")
-def dead(share: ShareOption = None) -> None:
+def list_dead(share: ShareOption = None) -> None:
     """List the dead letters: datasets refused for their content, or skipped by hand."""
     with open_queue(share) as (queue, _):
         dead = queue.status().dead
@@ -126,7 +92,7 @@ def dead(share: ShareOption = None) -> None:
         typer.echo("no dead letters")
 
 
-@app.command("retry", epilog="Example: `workload queue retry`")
+@app.command(epilog="Example: `workload queue retry`")
 def retry(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Datasets; none: the one the chain halted on.")
@@ -139,7 +105,7 @@ def retry(
     if not verdicts:
         typer.echo("the chain is not halted")
     for path, verdict in verdicts.items():
-        typer.echo(f"{printable(path)}: {_why(verdict)}")
+        typer.echo(f"{printable(path)}: {_VERDICTS[verdict]}")
     return (
         ExitCode.DONE
         if all(verdict == "retried" for verdict in verdicts.values())
@@ -147,21 +113,21 @@ def retry(
     )
 
 
-@app.command("skip", epilog="Example: `workload queue skip datasets/training/2018-04-02.pkl`")
+@app.command(epilog="Example: `workload queue skip datasets/training/2018-04-02.pkl`")
 def skip(
     path: Annotated[str, typer.Argument(help="Dataset to leave out of the chain.")],
     share: ShareOption = None,
 ) -> None:
-    """Leave an unfinished dataset out, so that the chain goes on without it."""
+    """Leave an unfinished dataset out, so that the chain continues without it."""
     with open_queue(share) as (queue, _):
         if not queue.skip(path, "skipped by an operator"):
             raise UsageError(
-                f"{path}: neither waiting nor in work; `workload queue status` shows both"
+                f"{path}: neither waiting nor in progress; `workload queue status` shows both"
             )
     typer.echo(f"{path}: skipped; `workload queue rebuild` readmits it")
 
 
-@app.command("rebuild", epilog="Example: `workload queue rebuild`")
+@app.command(epilog="Example: `workload queue rebuild`")
 def rebuild(
     share: ShareOption = None,
     label: LabelOption = None,
@@ -169,7 +135,7 @@ def rebuild(
 ) -> None:
     """Restore the queue from the files: keep the chain they prove, requeue the rest by date.
 
-    For a Redis that lost everything, a repaired dataset, or one that came late. Workers at work
+    For a Redis that lost everything, a repaired dataset, or one that came late. Workers that run
     start over with what is left.
     """
     from workload.engine.reconcile import any_record
@@ -194,6 +160,46 @@ def rebuild(
         typer.echo(printable(f"{letter.dataset}: refused: {letter.reason}"))
 
 
+def _as_json(status: Status) -> str:
+    head = status.head
+    return json.dumps(
+        {
+            "waiting": status.waiting,
+            "committed": status.committed,
+            "processing": [
+                {
+                    "dataset": claim.dataset,
+                    "session": claim.session,
+                    "lease_seconds": round(claim.lease_seconds, 3),
+                    "crashes": claim.crashes,
+                }
+                for claim in status.claims
+            ],
+            "dead": [asdict(letter) for letter in status.dead],
+            "head": {"dataset": head.dataset, "date": head.date, "checkpoint": head.checkpoint},
+            "halted": asdict(status.halted) if status.halted else None,
+        }
+    )
+
+
+def _as_text(status: Status) -> str:
+    lines = [
+        f"waiting     {status.waiting}",
+        f"processing  {len(status.claims)}",
+        *(
+            f"  {claim.dataset}  worker {claim.session or 'foreign'}  lease ends in "
+            f"{claim.lease_seconds:.0f} s"
+            for claim in status.claims
+        ),
+        f"committed   {status.committed}",
+        f"dead        {len(status.dead)}",
+        f"head        {status.head.dataset or 'none'}",
+    ]
+    if status.halted:
+        lines.append(f"HALTED      {status.halted.dataset}: {status.halted.reason}")
+    return "\n".join(map(printable, lines))
+
+
 def _training_datasets(root: Path) -> list[str]:
     from workload.share.listing import training_datasets
     from workload.share.store import TRAINING
@@ -205,7 +211,7 @@ def _training_datasets(root: Path) -> list[str]:
 
 
 def _below_share(path: str, root: Path) -> str:
-    """A path as the queue names it: relative to the share, also when given from outside."""
+    """Return a path as the queue names it: relative to the share, also if given from outside."""
     name = PurePosixPath(path)
     for base in (root, root.resolve()):
         for candidate in (name, PurePosixPath(Path(path).absolute())):
@@ -214,15 +220,3 @@ def _below_share(path: str, root: Path) -> str:
     if root.is_dir() and not (root / name).is_file():
         raise UsageError(f"{path}: no such file below the share {root}; nothing was pushed")
     return str(name)
-
-
-def _why(verdict: str) -> str:
-    return {
-        "retried": "will be tried again",
-        "not halted": "the chain is not halted on it",
-        "waiting": "it waits already",
-        "processing": "it is in work",
-        "committed": "it is learned already",
-        "refused": "it was refused; `workload queue rebuild` readmits it when it is repaired",
-        "skipped": "it was skipped; `workload queue rebuild` readmits it",
-    }[verdict]

@@ -1,4 +1,4 @@
-"""`workload report`."""
+"""`workload report`: the report once more, from the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`workload score`."""
+"""`workload score`: fraud probabilities of a day's transactions, by a checkpoint."""
 
 from __future__ import annotations
 

@@ -12,10 +12,15 @@ from typing import Annotated
 
 import typer
 
+from workload.cli.options import JsonOption, show_help
 from workload.errors import ShareUnusable
 from workload.text import printable
 
-app = typer.Typer()
+app = typer.Typer(
+    help="Copy datasets to the share and results from it, through a pipe; for scripts.",
+    callback=show_help,
+    invoke_without_command=True,
+)
 
 
 class Area(StrEnum):
@@ -30,18 +35,11 @@ RootOption = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """Copy datasets to the share and results from it, through a pipe; for scripts."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
 @app.command("list", epilog="Example: `workload share list output --json`")
 def list_area(
     area: Annotated[Area, typer.Argument(help="What to list.")] = Area.datasets,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JsonOption = False,
     share: RootOption = None,
 ) -> None:
     """List files with their size in bytes and SHA-256."""
@@ -55,7 +53,7 @@ def list_area(
         typer.echo(printable(f"{file.sha256}  {file.size:>13,}  {file.path}"))
 
 
-@app.command("receive", epilog="Example: `workload share receive < list-and-files`")
+@app.command(epilog="Example: `workload share receive < list-and-files`")
 def receive(share: RootOption = None) -> None:
     """Write datasets from standard input, each whole or not at all.
 
@@ -70,7 +68,7 @@ def receive(share: RootOption = None) -> None:
     receive_datasets(root, sys.stdin.buffer, lambda line: print(line, flush=True))  # noqa: T201
 
 
-@app.command("send", epilog="Example: `workload share send < questions > list-and-files`")
+@app.command(epilog="Example: `workload share send < questions > list-and-files`")
 def send(share: RootOption = None) -> None:
     """Write a list of the results to standard output, and the results that standard input asks for.
 
@@ -83,7 +81,7 @@ def send(share: RootOption = None) -> None:
 
 
 def share_root(share: Path | None) -> Path:
-    """The share, without the time that it takes to check all settings."""
+    """Return the share, without the time that it takes to check all settings."""
     from workload.share.store import SHARE
 
     return share or Path(os.environ.get("WORKLOAD_SHARE") or SHARE)

@@ -1,4 +1,4 @@
-"""`workload simulate`."""
+"""`workload simulate`: card transactions with known frauds."""
 
 from __future__ import annotations
 

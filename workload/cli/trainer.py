@@ -1,25 +1,22 @@
-"""`workload trainer`."""
+"""`workload trainer`: whether a trainer of your own keeps its protocol."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from workload.cli.options import DayFilesOption, show_help
 from workload.errors import ExitCode
 from workload.text import printable
 
-app = typer.Typer()
-
-
-@app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """Trainers of your own: docs/own-trainer.md."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app = typer.Typer(
+    help="Trainers of your own: docs/own-trainer.md.",
+    callback=show_help,
+    invoke_without_command=True,
+)
 
 
 @app.command(
@@ -28,9 +25,7 @@ def main(context: typer.Context) -> None:
 )
 def check_trainer(
     trainer: Annotated[str, typer.Argument(help="fraud, or module:attribute of your own.")],
-    datasets: Annotated[
-        Path, typer.Option(help="Directory of day files, or with training/ holding them.")
-    ],
+    datasets: DayFilesOption,
     *,
     hashes: Annotated[bool, typer.Option("--hashes", hidden=True)] = False,
     resumed: Annotated[bool, typer.Option("--resumed", hidden=True)] = False,
@@ -48,7 +43,7 @@ def check_trainer(
         typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
         return ExitCode.DONE
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
-    with counting("Folding", None) as advance:
+    with counting("Checking", None) as advance:
         checked = check(learner, datasets, arguments, advance)
     for name, reason in checked.refused.items():
         typer.echo(printable(f"{name}: refused: {reason}"))

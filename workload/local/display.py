@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def counting(
     what: str, total: int | None, *, every: int | None = None
 ) -> Iterator[Callable[[str], None]]:
-    """Counts things done; yields the function to call with the name of each.
+    """Count things done; yield the function to call with the name of each.
 
     Args:
         what: what is being done.
@@ -52,7 +52,7 @@ def counting(
 
 
 class RunDisplay:
-    """The live line of ``workload run``: datasets, rows a second, a metric, attempts, dead."""
+    """The live line of `workload run`: datasets, rows a second, a metric, attempts, dead."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -76,11 +76,11 @@ class RunDisplay:
         self._progress.stop()
 
     def line(self, text: str) -> None:
-        """Shows one line that stays."""
+        """Show one line that stays."""
         self._console.print(printable(text), markup=False)
 
     def update(self, progress: RunProgress) -> None:
-        """Shows how far the batch is."""
+        """Show how far the batch is."""
         figures = (
             f"{progress.rows_per_second:,.0f} rows/s  "
             f"{progress.headline}  "

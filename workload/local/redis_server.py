@@ -13,7 +13,7 @@ import redis
 
 from workload.engine.processes import module_environment, python
 from workload.errors import UsageError, WorkloadError
-from workload.local.tether import INHERIT
+from workload.local.run_with_parent import INHERITED_DESCRIPTORS
 from workload.retry import retry
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _START_SECONDS = 60.0
 
 
 def find_redis_server() -> Path:
-    """The redis-server on PATH, beside the interpreter, or in an installed package.
+    """Return the redis-server on PATH, or the one in an installed package.
 
     Raises:
         UsageError: there is none.
@@ -55,7 +55,7 @@ class EmbeddedRedis:
     Args:
         directory: keeps its append-only file, so that a second start continues.
         server: the executable; None finds one.
-        options: further settings as ``--name value`` words.
+        options: further settings as `--name value` words.
         inherit: descriptors the server keeps open as long as it lives, such as a lock's.
     """
 
@@ -75,7 +75,7 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """Address for ``workload.queue.connect``."""
+        """Address for `workload.queue.connect`."""
         return f"unix://{self._sockets}/redis.sock"
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class EmbeddedRedis:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def start(self) -> None:
-        """Starts the server and waits until it answers.
+        """Start the server and wait until it answers.
 
         Raises:
             WorkloadError: it ended or did not answer; the message quotes its last line.
@@ -109,8 +109,8 @@ class EmbeddedRedis:
             *self._options,
         ]
         self._process = subprocess.Popen(  # noqa: S603 - the server found or given
-            python("workload.local.tether", *command),
-            env=module_environment() | {INHERIT: " ".join(map(str, self._inherit))},
+            python("workload.local.run_with_parent", *command),
+            env=module_environment() | {INHERITED_DESCRIPTORS: " ".join(map(str, self._inherit))},
             stdin=subprocess.PIPE,
             pass_fds=self._inherit,
         )
@@ -134,7 +134,7 @@ class EmbeddedRedis:
         return isinstance(error, redis.ConnectionError) and self._process.poll() is None
 
     def revive(self) -> bool:
-        """Starts the server again if it died; returns whether it had."""
+        """Start the server again if it died; return whether it had."""
         if self._process is None or self._process.poll() is None:
             return False
         self.stop()
@@ -142,7 +142,7 @@ class EmbeddedRedis:
         return True
 
     def stop(self) -> None:
-        """Ends the server in order; its append-only file is complete."""
+        """End the server in order; its append-only file is complete."""
         if self._process:
             if self._process.stdin:
                 self._process.stdin.close()

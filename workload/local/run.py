@@ -1,4 +1,4 @@
-"""What ``workload run`` does, from files to the closing summary."""
+"""What `workload run` does, from files to the closing summary."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from workload.engine.ledger import ledger_if_any
 from workload.engine.reporting import closing_line, refresh_report
 from workload.errors import UsageError
-from workload.local import share_queue as local
 from workload.local.display import RunDisplay, counting
+from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.share.listing import training_datasets
 from workload.text import printable
@@ -66,7 +66,7 @@ def run_locally(
     """
     name = name_of(trainer)
     share = local_share(root)
-    with local.serve(share.root) as server:
+    with serve(share.root) as server:
         share.probe_writable()
         for line in ledger_if_any(share)[-1:]:
             require_name(name, line)  # before files of another kind get there
@@ -109,7 +109,7 @@ def _simulate(share: Share, days: int, simulation: Simulation) -> None:
 
 
 def _summarize(root: Path, outcome: Outcome) -> None:
-    """Prints what was learned, where the report is, and what to do next."""
+    """Print what was learned, where the report is, and what to do next."""
     lines = outcome.ledger
     learned = lines[len(lines) - outcome.learned :]
     rows = sum(line["rows"] for line in learned)

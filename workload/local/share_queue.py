@@ -24,7 +24,7 @@ _LOCK_SECONDS = 2.0
 
 @contextmanager
 def serve(root: Path) -> Iterator[EmbeddedRedis]:
-    """Runs the share's Redis while the context lasts.
+    """Run the share's Redis while the context lasts.
 
     Raises:
         UsageError: another process serves it already.
@@ -32,7 +32,7 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
     with _locked(root, _LOCK_SECONDS) as lock:
         if lock is None:
             raise UsageError(
-                f"{root}: another run is at work on this share; wait for it or use another"
+                f"{root}: another run is using this share; wait until it ends, or name another"
             )
         with _server(root, lock) as server:
             yield server
@@ -40,7 +40,7 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
 
 @contextmanager
 def reach(root: Path) -> Iterator[str]:
-    """Yields the address of the share's Redis: the running one, or one started for the moment.
+    """Yield the address of the share's Redis: the running one, or one started for the moment.
 
     Raises:
         UsageError: there was never a run on this share.
@@ -61,7 +61,7 @@ def reach(root: Path) -> Iterator[str]:
 
 @contextmanager
 def _locked(root: Path, seconds: float) -> Iterator[int | None]:
-    """Yields the lock's descriptor, or None when another process holds it for ``seconds``."""
+    """Yield the lock's descriptor, or None when another process holds it for `seconds`."""
     directory = root / DIRECTORY
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
 
 @contextmanager
 def _server(root: Path, lock: int) -> Iterator[EmbeddedRedis]:
-    """Serves; the server itself holds the lock too, so that no second one writes its files."""
+    """Run the server, which itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
     with EmbeddedRedis(directory, inherit=(lock,)) as server:
         write_atomic(directory / "address", server.url.encode())

@@ -1,4 +1,4 @@
-"""``workload run``: the whole batch on this machine, supervised like a Kubernetes Job."""
+"""`workload run`: the whole batch on this machine, supervised like a Kubernetes Job."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Display(Protocol):
     """What the user sees while the batch runs."""
 
     def line(self, text: str) -> None:
-        """Shows one line that stays."""
+        """Show one line that stays."""
 
     def update(self, progress: RunProgress) -> None:
-        """Shows how far the batch is."""
+        """Show how far the batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Process:
-    """A worker process and the thread that reads what it says."""
+    """A worker process and the thread that reads what it prints."""
 
     name: str
     process: subprocess.Popen[str]
@@ -89,7 +89,7 @@ class _Process:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps ``workers`` worker processes alive until the queue is drained.
+    """Keep `workers` worker processes alive until the queue is drained.
 
     Args:
         share: root of the share.
@@ -111,7 +111,7 @@ class Supervisor:
     _exit_code: ExitCode = ExitCode.DONE
 
     def run(self) -> Outcome:
-        """Queues what is on the share and works until nothing is left.
+        """Queue what is on the share and work until nothing is left.
 
         Raises:
             WorkloadError: workers kept dying, or the share became unusable.
@@ -200,7 +200,7 @@ class Supervisor:
             self._lines.put(f"[{name}] {line.rstrip()}")
 
     def _show_lines(self, at_most: float = _LOOK_SECONDS) -> None:
-        """Shows the workers' lines, waiting a moment for the first."""
+        """Show the workers' lines, waiting at most `at_most` seconds for the first."""
         try:
             self.display.line(self._lines.get(timeout=at_most or None, block=at_most > 0))
             while True:
@@ -209,20 +209,20 @@ class Supervisor:
             pass
 
     def _ended(self, worker: _Process, code: int) -> None:
-        """Replaces a dead worker; the others are told nothing, the queue knows."""
+        """Replace a dead worker; the others are told nothing, the queue knows."""
         if code in (ExitCode.DONE, ExitCode.INCOMPLETE):
             return
         if code in (ExitCode.USAGE, ExitCode.FAILED):  # it has waited for all that may pass
             error = UsageError if code == ExitCode.USAGE else WorkloadError
             raise error(
                 f"{worker.name} gave up, its last line says why; nothing is lost, run the same "
-                "command again when the cause is mended"
+                "command again once the cause is fixed"
             )
         self._replaced += 1
         if self._replaced > MAX_REPLACEMENTS:
             raise WorkloadError(
                 f"{self._replaced} workers died (the last: {_cause(code)}); nothing is lost, run "
-                "the same command again when the cause is mended"
+                "the same command again once the cause is fixed"
             )
         self.display.line(f"[{worker.name}] died ({_cause(code)}), starting another")
         self._start()
@@ -232,7 +232,7 @@ class Supervisor:
             self.display.line("Redis died and was started again")
 
     def _stop(self) -> None:
-        """Has every worker hand back its work; kills those that take too long."""
+        """Have every worker hand back its work; kill those that take too long."""
         self._show_lines(at_most=_LOOK_SECONDS)
         for worker in self._processes:
             worker.process.terminate()
@@ -248,10 +248,10 @@ class Supervisor:
 
 
 def local_share(root: Path) -> Share:
-    """The share of a run on this machine, made when it is not there.
+    """Return the share of a run on this machine; make its directory if there is none.
 
     Raises:
-        UsageError: ``root`` can't be a directory.
+        UsageError: `root` can't be a directory.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        raise HandedBack("stopped; all work is handed back, the same command goes on from here")
+        raise HandedBack("stopped; all work is handed back, the same command resumes")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

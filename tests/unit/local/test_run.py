@@ -1,4 +1,4 @@
-"""``workload run``: the whole batch through the real command line, and its supervisor."""
+"""`workload run`: the whole batch through the real command line, and its supervisor."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ OTHER_LEVELS = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """A user's: no pins, no settings, the package on the path."""
+    """Return a user's environment: no pins, no settings, the package on the path."""
     ours = {*numeric.pinned_environment(), "REDIS_PASSWORD"}
     kept = {
         name: value
@@ -71,7 +71,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Run:
-    """A started ``workload run``; what it prints is in a file."""
+    """A started `workload run`; what it prints is in a file."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -84,7 +84,7 @@ class Run:
         return self.process.wait(PATIENCE_SECONDS * 2)
 
     def pid_of(self, worker: int) -> int:
-        """Waits until a worker was started."""
+        """Wait until a worker was started; return its process number."""
         pattern = re.compile(rf"\[worker-{worker}\] started: pid=(\d+)")
         until(lambda: pattern.search(self.text) is not None, f"worker {worker} is started")
         found = pattern.search(self.text)
@@ -94,7 +94,7 @@ class Run:
 
 @contextmanager
 def run(arguments: str, log: Path, **variables: str) -> Iterator[Run]:
-    """Starts ``workload run``; it does not outlive the test."""
+    """Start `workload run`; it does not outlive the test."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "workload", "run", *shlex.split(arguments)],
@@ -128,7 +128,7 @@ def learned(share: Path) -> list[str]:
 
 
 def forget(share: Path) -> None:
-    """Removes what the share's Redis knew: a file, or from version 7 on a directory."""
+    """Remove what the share's Redis knew: a file, or from version 7 on a directory."""
     (kept,) = (share / ".redis").glob("appendonly*")
     shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
 
@@ -177,7 +177,7 @@ def write_days(root: Path) -> None:
 
 @pytest.fixture
 def share(first: First, tmp_path: Path) -> Path:
-    """A copy of the first run's share, with its queue."""
+    """Copy the first run's share, with its queue."""
     copy = tmp_path / "share"
     shutil.copytree(first.share, copy)
     return copy
@@ -187,7 +187,7 @@ def share(first: First, tmp_path: Path) -> Path:
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """Runs one command line in this process: exit code, output, errors."""
+    """Run one command line in this process: exit code, output, errors."""
     before = dict(os.environ)
 
     def call(line: str) -> tuple[int, str, str]:
@@ -382,11 +382,11 @@ def test_push_and_skip_after_a_run(command: Command, share: Path) -> None:
     shutil.copy(share / DAYS[0], share / new)
     assert command(f"queue push {new} {DAYS[0]} --share {share}") == (
         0,
-        f"{new}\n{DAYS[0]} (not pushed: it is learned already)\nQueue length: 1\n",
+        f"{new}\n{DAYS[0]} (not pushed: already committed)\nQueue length: 1\n",
         "",
     )
     assert command(f"queue push {new} --share {share}")[1].startswith(
-        f"{new} (not pushed: it waits already)"
+        f"{new} (not pushed: already queued)"
     )
     assert command(f"queue skip {new} --share {share}")[:2] == (
         0,
@@ -395,19 +395,17 @@ def test_push_and_skip_after_a_run(command: Command, share: Path) -> None:
     assert command(f"queue dead --share {share}")[1] == (
         f"{new}: skipped: skipped by an operator\n"
     )
-    assert command(f"queue push {new} --share {share}")[1].startswith(
-        f"{new} (not pushed: it was skipped"
-    )
+    assert command(f"queue push {new} --share {share}")[1].startswith(f"{new} (not pushed: skipped")
     code, out, err = command(f"queue skip {DAYS[0]} --share {share}")
     assert (code, out) == (2, "")
-    assert f"{DAYS[0]}: neither waiting nor in work" in err
+    assert f"{DAYS[0]}: neither waiting nor in progress" in err
 
 
 def test_dataset_named_twice_is_pushed_once_and_said_so(command: Command, share: Path) -> None:
     new = "datasets/training/2018-04-05.pkl"
     shutil.copy(share / DAYS[0], share / new)
     assert command(f"queue push {new} {share / new} --share {share}")[1] == (
-        f"{new}\n{new} (not pushed: it waits already)\nQueue length: 1\n"
+        f"{new}\n{new} (not pushed: already queued)\nQueue length: 1\n"
     )
 
 
@@ -425,7 +423,7 @@ def test_rebuild_after_a_run_keeps_the_chain_without_redis_and_ledger(
     assert json.loads(command(f"queue status --json --share {share}")[1])["committed"] == 3
 
 
-def test_run_without_its_redis_goes_on_from_the_ledger(command: Command, share: Path) -> None:
+def test_run_without_its_redis_continues_from_the_ledger(command: Command, share: Path) -> None:
     shutil.rmtree(share / ".redis")
     code, out, err = command(f"run --share {share}")
     assert (code, err) == (0, "")
@@ -560,7 +558,7 @@ def test_workers_get_the_runs_own_settings_and_no_foreign_password(
     assert "REDIS_PASSWORD" not in display.text
 
 
-def test_redis_that_dies_is_started_again_and_the_run_goes_on(
+def test_redis_that_dies_is_started_again_and_the_run_continues(
     stand_in: Callable[[str], None],
     supervised: tuple[Supervisor, Lines, EmbeddedRedis],
     tmp_path: Path,

@@ -137,7 +137,7 @@ def test_a_command_runs_in_a_pod_of_the_template_and_its_exit_code_is_passed_on(
     assert "waiting     0" in done.stdout
     wrong = cluster.run("workload", "queue", "skip", "nothing.pkl")
     assert wrong.returncode == 2
-    assert_one_line(wrong, "nothing.pkl: neither waiting nor in work")
+    assert_one_line(wrong, "nothing.pkl: neither waiting nor in progress")
     names = [pod["metadata"]["name"] for pod in cluster.made()]
     assert len(set(names)) == len(names) == 2
     for pod in cluster.made():
@@ -273,7 +273,7 @@ def test_datasets_are_queued_in_date_order_once(
     first, second = cluster.run("queue-jobs"), cluster.run("queue-jobs")
     assert first.stdout.splitlines() == [*DAYS, "Queue length: 3"]
     assert second.stdout.splitlines() == [
-        *(f"{day} (not pushed: it waits already)" for day in DAYS),
+        *(f"{day} (not pushed: already queued)" for day in DAYS),
         "Queue length: 3",
     ]
     assert client.lrange("datasets", 0, -1) == DAYS

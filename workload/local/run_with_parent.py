@@ -1,6 +1,6 @@
-"""Runs a command that must not outlive its starter: ``python -m workload.local.tether COMMAND...``.
+"""Run a command that ends with its parent: `python -m workload.local.run_with_parent COMMAND...`.
 
-The command ends when standard input closes, which the kernel does even when the starter is killed;
+The command ends when standard input closes, which the kernel does even when the parent is killed;
 by force, when it does not end on its own.
 """
 
@@ -12,21 +12,22 @@ import subprocess
 import sys
 import threading
 
-INHERIT = "WORKLOAD_TETHER_INHERIT"
-"""Names the descriptors the command keeps open."""
+INHERITED_DESCRIPTORS = "WORKLOAD_INHERITED_DESCRIPTORS"
+"""Environment variable: numbers of the file descriptors that the command keeps open."""
 
 GRACE_SECONDS = 30.0
-"""From SIGTERM to SIGKILL, once the starter is gone."""
+"""From SIGTERM to SIGKILL, once the parent is gone."""
 
 
 def main() -> int:
-    """Returns the command's exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the starter's to handle
+    """Run the command of `sys.argv` and return its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's to handle
+    descriptors = os.environ.pop(INHERITED_DESCRIPTORS, "").split()
     child = subprocess.Popen(  # noqa: S603 - the caller's own command
         sys.argv[1:],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        pass_fds=[int(number) for number in os.environ.pop(INHERIT, "").split()],
+        pass_fds=[int(number) for number in descriptors],
     )
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
 

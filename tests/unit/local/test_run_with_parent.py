@@ -1,4 +1,4 @@
-"""What a tether holds ends with its starter."""
+"""A command that runs with its parent ends with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import signal
 import subprocess
 import sys
 
-IMPATIENT = "from workload.local import tether; tether.GRACE_SECONDS = 0.1; tether.main()"
+IMPATIENT = (
+    "from workload.local import run_with_parent\n"
+    "run_with_parent.GRACE_SECONDS = 0.1\n"
+    "run_with_parent.main()"
+)
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 1; done"
 
 
@@ -17,11 +21,11 @@ def test_a_command_that_ignores_sigterm_ends_all_the_same() -> None:
         [sys.executable, "-c", IMPATIENT, "sh", "-c", STUBBORN],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    ) as tether:
-        assert tether.stdin is not None
-        assert tether.stdout is not None
-        command = os.pidfd_open(int(tether.stdout.readline()))
-        tether.stdin.close()
+    ) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        command = os.pidfd_open(int(runner.stdout.readline()))
+        runner.stdin.close()
         ended, _, _ = select.select([command], [], [], 60)
         if not ended:
             signal.pidfd_send_signal(command, signal.SIGKILL)
