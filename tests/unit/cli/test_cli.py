@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import typer
@@ -231,9 +232,10 @@ def test_scores_that_cannot_be_written_name_the_file(
 ) -> None:
     import pyarrow.csv  # noqa: PLC0415
 
-    def score(_checkpoint: Path, _dataset: Path, out: Path, **_: object) -> None:
+    def score(_model: object, _dataset: Path, out: Path, **_: object) -> None:
         pyarrow.csv.write_csv(pyarrow.table({"a": [1]}), out)
 
+    monkeypatch.setattr("workload.engine.chain.ChainState.from_file", Mock())
     monkeypatch.setattr("workload.fraud.score.score", score)
     out = tmp_path / "nowhere/scores.csv"
     _, _, err = command(f"score --checkpoint x --dataset y --out {out}")

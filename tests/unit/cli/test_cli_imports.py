@@ -15,6 +15,7 @@ from workload import cli
 ROOT = Path(__file__).parents[3]
 MODULES = [f"workload.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__)]
 LIGHT = {"workload", "workload.cli", *MODULES, "workload.errors", "workload.text"}
+LIGHT |= {"workload.trainers", "workload.trainers.loading"}
 
 LOADED = """
 import importlib, json, sys

@@ -349,7 +349,7 @@ def test_only_frauds_are_simulated(command: Command, tmp_path: Path) -> None:
         line = f"run --share {tmp_path / 'new'} --trainer examples.energy_load:EnergyLoad {days}"
         code, _, err = command(line)
         assert code == 2
-        assert err.endswith("for the trainer fraud; name your own files with --datasets\n")
+        assert err.endswith("can be simulated; name your own files with --datasets\n")
 
 
 # --- the operator's commands after a run ----------------------------------------------------------
