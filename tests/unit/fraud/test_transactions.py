@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workload.errors import DatasetRefused
-from workload.fraud import transactions as datasets
+from workload.fraud import transactions
 from workload.fraud.transactions import Day, day_from_frame, read_day
+from workload.readers import table
 from workload.share import dataset_file
 from workload.share.dataset_file import SUFFIXES, dataset_stem, name_date
 
@@ -470,9 +471,9 @@ def test_times_of_other_types_are_refused(tmp_path: Path, values: Any, reason: s
 
 @pytest.mark.parametrize("unit", ["D", "h", "m"])
 def test_moments_in_long_units_do_not_wrap_around(unit: str) -> None:
-    table = datasets._Table(["TX_DATETIME"], lambda _: np.full(1, 2**62).astype(f"M8[{unit}]"))
+    values = np.full(1, 2**62).astype(f"M8[{unit}]")
     with pytest.raises(DatasetRefused, match="outside the years 1 to 9999"):
-        datasets._seconds(table.column("TX_DATETIME"), None)
+        transactions._seconds(values, None)
 
 
 @pytest.mark.parametrize(
@@ -539,7 +540,7 @@ def test_files_and_tables_above_the_limits_are_refused(
             reason = refusal(tmp_path, content, suffix)
             assert reason == f"has {len(content)} bytes; at most {len(content) - 1} are read"
         with monkeypatch.context() as patch:
-            patch.setattr(datasets, "MAX_ROWS", 4)
+            patch.setattr(table, "MAX_ROWS", 4)
             assert refusal(tmp_path, content, suffix) == "has 5 rows; at most 4 are read"
 
 
@@ -558,10 +559,10 @@ def test_a_file_that_is_not_there_is_no_refusal(tmp_path: Path) -> None:
 def test_want_of_memory_is_no_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    def exhausted(_: bytes) -> datasets._Table:
+    def exhausted(_: bytes) -> table.Table:
         raise MemoryError
 
-    monkeypatch.setitem(datasets._DECODERS, suffix, exhausted)
+    monkeypatch.setitem(table._DECODERS, suffix, exhausted)
     with pytest.raises(MemoryError):
         read(tmp_path, b"x", suffix)
 

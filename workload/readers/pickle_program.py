@@ -1,0 +1,268 @@
+"""Pickles, parsed and never run.
+
+A pickle is a program: it may import any function and call it. Every global that it names must be on
+the list of `pickle_globals`, and stands for nothing but its own name; calling it gives a `Call`, a
+record of name and arguments, and never the real thing. The standard library's unpickler can't do
+this: it calls what it finds, and believes lengths for which there are no bytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import dataclass
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from workload.readers.pickle_globals import ALLOWED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+PROTOCOLS = (3, 4, 5)
+"""Pickle protocols that are read: all that have a type for bytes."""
+
+UNSET: Any = object()
+"""The state of a call that nothing has set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A listed global: a word, not the function or class it names."""
+
+    role: str
+    qualified: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Call:
+    """A call or construction the pickle asked for, recorded instead of made."""
+
+    function: Name | Call
+    arguments: tuple[Any, ...]
+    state: Any = UNSET
+
+    @property
+    def role(self) -> str:
+        """The part of the called global; "" for the result of a call of a call."""
+        return self.function.role if isinstance(self.function, Name) else ""
+
+    def __repr__(self) -> str:
+        # Without the arguments, which may contain the call itself.
+        return f"<{kind_of(self.function)}>"
+
+
+class _Parser:
+    """Turns a pickle into plain values, `Name`s and `Call`s; a stack machine like pickle's own.
+
+    Unlike pickle's it has no opcode for extension codes, persistent ids, sets, instances by class
+    name or out-of-band buffers, and believes no length it has not seen the bytes for.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+        self.stack: list[Any] = []
+        self.marked: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def parse(self) -> object:
+        while (code := self.take(1)) != pickle.STOP:
+            if code in _NUMBERS:
+                self.numbers()
+            elif code in _HANDLERS:
+                _HANDLERS[code](self)
+            else:
+                raise UnpicklingError(f"uses the pickle opcode {code!r}, which a dataset may not")
+        return self.stack.pop()
+
+    def take(self, size: int) -> bytes:
+        start, self.position = self.position, self.position + size
+        if self.position > len(self.data):
+            raise EOFError
+        return self.data[start : self.position]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def sized(self, width: int) -> bytes:
+        """Bytes preceded by their length, itself `width` bytes long."""
+        return self.take(self.number(width))
+
+    def text(self, width: int) -> str:
+        return self.sized(width).decode("utf-8", "surrogatepass")
+
+    def line(self) -> str:
+        end = self.data.index(b"\n", self.position)
+        return self.take(end + 1 - self.position)[:-1].decode("utf-8")
+
+    def numbers(self) -> None:
+        """A run of numbers, such as a column of objects, is left to the fast C unpickler.
+
+        The pattern admits number opcodes only, so nothing else can be in what it is given.
+        """
+        run = _NUMBER_RUN.match(self.data, self.position - 1)
+        if run is None:
+            raise EOFError
+        self.position = run.end()
+        content = pickle.PROTO + b"\x04" + pickle.MARK + run[0] + pickle.LIST + pickle.STOP
+        self.stack += pickle.loads(content)  # noqa: S301 - numbers only
+
+    def push(self, value: object) -> None:
+        self.stack.append(value)
+
+    def mark(self) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def pop_mark(self) -> list[Any]:
+        values, self.stack = self.stack, self.marked.pop()
+        return values
+
+    def pop(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.pop_mark()
+
+    def push_tuple(self, size: int) -> None:
+        if size > len(self.stack):
+            raise UnpicklingError("is damaged (tuple)")
+        start = len(self.stack) - size
+        self.stack[start:] = [tuple(self.stack[start:])]
+
+    def push_global(self, module: object, name: object) -> None:
+        qualified = f"{module}.{name}"
+        if qualified not in ALLOWED:
+            raise _refusal(qualified)
+        self.push(Name(ALLOWED[qualified], qualified))
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if type(name) is not str or type(module) is not str:
+            raise UnpicklingError("is damaged (global)")
+        self.push_global(module, name)
+
+    def call(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = _call(self.stack[-1], arguments)
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if not isinstance(target, Call) or target.state is not UNSET:
+            raise UnpicklingError(f"sets the state of a {kind_of(target)}")
+        target.state = state
+
+    def append(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise UnpicklingError(f"appends to a {kind_of(target)}")
+        target += values
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not dict:
+            raise UnpicklingError(f"sets items of a {kind_of(target)}")
+        for key in items[::2]:
+            # Hashing a tuple descends into it, in C and without a limit.
+            if type(key) not in _KEYS:
+                raise UnpicklingError(f"has a dictionary whose key is a {kind_of(key)}")
+        target.update(zip(items[::2], items[1::2], strict=True))
+
+
+_KEYS = (str, int, float, bool, type(None))
+
+_NUMBERS = frozenset([pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.BINFLOAT])
+_NUMBER_RUN = re.compile(rb"(?:K.|M..|J.{4}|G.{8})++", re.DOTALL)
+
+_HANDLERS: dict[bytes, Callable[[_Parser], object]] = {
+    pickle.PROTO: lambda parser: parser.take(1),
+    pickle.FRAME: lambda parser: parser.take(8),
+    pickle.NONE: lambda parser: parser.push(None),
+    pickle.NEWTRUE: lambda parser: parser.push(True),
+    pickle.NEWFALSE: lambda parser: parser.push(False),
+    pickle.LONG1: lambda parser: parser.push(pickle.decode_long(parser.sized(1))),
+    pickle.LONG4: lambda parser: parser.push(pickle.decode_long(parser.sized(4))),
+    pickle.SHORT_BINBYTES: lambda parser: parser.push(parser.sized(1)),
+    pickle.BINBYTES: lambda parser: parser.push(parser.sized(4)),
+    pickle.BINBYTES8: lambda parser: parser.push(parser.sized(8)),
+    pickle.BYTEARRAY8: lambda parser: parser.push(parser.sized(8)),
+    pickle.SHORT_BINUNICODE: lambda parser: parser.push(parser.text(1)),
+    pickle.BINUNICODE: lambda parser: parser.push(parser.text(4)),
+    pickle.BINUNICODE8: lambda parser: parser.push(parser.text(8)),
+    pickle.EMPTY_LIST: lambda parser: parser.push([]),
+    pickle.EMPTY_DICT: lambda parser: parser.push({}),
+    pickle.EMPTY_TUPLE: lambda parser: parser.push(()),
+    pickle.TUPLE1: lambda parser: parser.push_tuple(1),
+    pickle.TUPLE2: lambda parser: parser.push_tuple(2),
+    pickle.TUPLE3: lambda parser: parser.push_tuple(3),
+    pickle.TUPLE: lambda parser: parser.push(tuple(parser.pop_mark())),
+    pickle.MARK: lambda parser: parser.mark(),
+    pickle.POP: lambda parser: parser.pop(),
+    pickle.POP_MARK: lambda parser: parser.pop_mark(),
+    pickle.BINGET: lambda parser: parser.push(parser.memo[parser.number(1)]),
+    pickle.LONG_BINGET: lambda parser: parser.push(parser.memo[parser.number(4)]),
+    pickle.BINPUT: lambda parser: parser.memo.update({parser.number(1): parser.stack[-1]}),
+    pickle.LONG_BINPUT: lambda parser: parser.memo.update({parser.number(4): parser.stack[-1]}),
+    pickle.MEMOIZE: lambda parser: parser.memo.update({len(parser.memo): parser.stack[-1]}),
+    pickle.GLOBAL: lambda parser: parser.push_global(parser.line(), parser.line()),
+    pickle.STACK_GLOBAL: lambda parser: parser.stack_global(),
+    pickle.REDUCE: lambda parser: parser.call(),
+    pickle.NEWOBJ: lambda parser: parser.call(),
+    pickle.BUILD: lambda parser: parser.build(),
+    pickle.APPEND: lambda parser: parser.append([parser.stack.pop()]),
+    pickle.APPENDS: lambda parser: parser.append(parser.pop_mark()),
+    pickle.SETITEM: lambda parser: parser.set_items([parser.stack.pop(-2), parser.stack.pop()]),
+    pickle.SETITEMS: lambda parser: parser.set_items(parser.pop_mark()),
+}
+"""What each opcode does; the standard library's pickletools describes them."""
+
+
+def parse(data: bytes) -> object:
+    """Return what a pickle describes, as plain values, `Name` and `Call`.
+
+    Raises:
+        UnpicklingError: it is of another protocol, or needs a global that is not listed; the
+            message completes a sentence that begins with the file's name.
+        EOFError: it ends in the middle.
+        Exception: of any kind, for damaged bytes.
+    """
+    if data[:2] == b"\x1f\x8b":
+        raise UnpicklingError("is compressed; allowed is a plain pickle")
+    if data[:1] != pickle.PROTO or data[1] not in PROTOCOLS:
+        raise UnpicklingError(f"is not a pickle of protocol {PROTOCOLS[0]} to {PROTOCOLS[-1]}")
+    return _Parser(data).parse()
+
+
+def _refusal(qualified: str) -> UnpicklingError:
+    shown = qualified if qualified.isprintable() else ascii(qualified)
+    return UnpicklingError(f"needs {shown[:100]}, which a dataset may not")
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, for an error line."""
+    return value.qualified if isinstance(value, Name) else type(value).__name__
+
+
+def _call(function: object, arguments: object) -> Call:
+    """Record a call; the three globals that make others reachable may only do what pandas does."""
+    if not isinstance(arguments, tuple):
+        raise UnpicklingError(f"calls something with a {kind_of(arguments)} for arguments")
+    match function:
+        case Name(role="getattr"):
+            # How zoneinfo pickles a time zone: getattr(ZoneInfo, "_unpickle")(key, 1).
+            match arguments:
+                case (Name(role="zone"), "_unpickle"):
+                    return Call(function, arguments)
+            raise _refusal(function.qualified)
+        case Name(role="partial"):
+            # How pandas 1.3 pickles a block: partial(new_block, ndim=2)(values, placement).
+            match arguments:
+                case (Name(role="block"),):
+                    return Call(function, arguments)
+            raise _refusal(function.qualified)
+        case Name() | Call(function=Name(role="getattr" | "partial")):
+            return Call(function, arguments)
+    raise UnpicklingError(f"calls a {kind_of(function)}")
