@@ -8,15 +8,17 @@ from infra.cluster import ExistingCluster, GkeCluster
 from infra.command import CommandTemplate
 from infra.estimate import estimate
 from infra.image import ImageRepository, WorkloadImage
-from infra.job import TrainingJob, Workload
+from infra.job import TrainingJob
+from infra.managed_redis import ManagedRedis
 from infra.namespace import WorkloadNamespace
 from infra.network import Network
 from infra.next_steps import next_steps
 from infra.nodes import NodeIdentity
 from infra.platform import GoogleParts, Platform
-from infra.redis import ClusterRedis, ManagedRedis
+from infra.redis import ClusterRedis
 from infra.share import Share
 from infra.volume import MOUNT, ShareVolume
+from infra.workload_pod import Workload
 
 settings = configuration.load()
 cost = estimate(settings)

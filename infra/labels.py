@@ -1,8 +1,20 @@
-"""Labels that every resource of a stack carries."""
+"""Labels that every resource of a stack carries, and those that admit a pod to Redis."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pulumi
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
+
+WORKER, COMMAND = "workload", "workload-command"
+"""Label ``app`` of the pods that may reach Redis: the Job's, and those of operators' commands."""
+
+CLIENTS: LabelSelectorArgsDict = {
+    "match_expressions": [{"key": "app", "operator": "In", "values": [WORKER, COMMAND]}]
+}
 
 
 def google_labels(*, production: bool) -> dict[str, str]:
