@@ -64,7 +64,7 @@ def pod(
     queue = workload.queue
     environment: list[EnvVarArgsDict] = [
         {"name": "WORKLOAD_SHARE", "value": MOUNT},
-        {"name": "WORKLOAD_TRAINER", "value": settings.trainer},
+        {"name": "WORKLOAD_TRAINER", "value": settings.trainer_specification},
         {"name": "WORKLOAD_REDIS_URL", "value": queue.url},
         {
             "name": "REDIS_PASSWORD",
