@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -32,11 +34,8 @@ APP = {"app": WORKER}
 NODE_LOST_SECONDS = 30
 """How long a pod of a node that is gone counts as running; Kubernetes would wait 300."""
 
-HANDED_BACK = 75
-"""Exit code of a worker that returned its dataset on SIGTERM: no failure."""
-
-FINAL = (2, 3)
-"""Exit codes that another try can't change: wrong configuration; dead letters, or halted."""
+EXIT_CODES = Path(__file__).parents[1] / "workload" / "exit_codes.json"
+"""What each exit code of a worker means to the Job."""
 
 _DNS_ADDRESSES = ("169.254.20.10/32", "169.254.169.254/32")
 """Resolvers on the node itself, which no pod selector matches: NodeLocal DNSCache, Cloud DNS."""
@@ -118,16 +117,21 @@ def _job(settings: Settings, template: PodTemplateSpecArgsDict) -> JobSpecArgsDi
                 },
                 {
                     "action": "Ignore",
-                    "on_exit_codes": {"operator": "In", "values": [HANDED_BACK]},
+                    "on_exit_codes": {"operator": "In", "values": _exit_codes("Ignore")},
                 },
                 {
                     "action": "FailJob",
-                    "on_exit_codes": {"operator": "In", "values": list(FINAL)},
+                    "on_exit_codes": {"operator": "In", "values": _exit_codes("FailJob")},
                 },
             ]
         },
         "template": template,
     }
+
+
+def _exit_codes(action: str) -> list[int]:
+    """Return the codes on which a rule of the Job's failure policy takes an action."""
+    return [row["code"] for row in json.loads(EXIT_CODES.read_bytes()) if row["job"] == action]
 
 
 def _to_dns() -> NetworkPolicyEgressRuleArgsDict:

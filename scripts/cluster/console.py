@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from workload.errors import WorkloadError
+from workload.errors import ExitCode, UsageError, WorkloadError
 from workload.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Failure(Exception):
     """Something the operator must know: one line, and the exit code of the script."""
 
-    def __init__(self, message: str, code: int = 1) -> None:
+    def __init__(self, message: str, code: int = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.code = code
 
@@ -32,9 +33,9 @@ def run(main: Callable[[], int | None]) -> None:
         message, code = str(error), int(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        message, code = f"{where}{(error.strerror or str(error)).lower()}", 1
+        message, code = f"{where}{(error.strerror or str(error)).lower()}", ExitCode.FAILED
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
     script = os.environ.get("BATCH_SCRIPT", "scripts")
     print(printable(f"{script}: {' '.join(message.split())}"), file=sys.stderr)  # noqa: T201
     sys.exit(code)
@@ -43,6 +44,11 @@ def run(main: Callable[[], int | None]) -> None:
 def pause(seconds: float) -> None:
     """Sleeps; BATCH_PAUSE makes all pauses longer or shorter by a factor."""
     time.sleep(seconds * float(os.environ.get("BATCH_PAUSE", "1")))
+
+
+def unknown_arguments(words: Sequence[str]) -> UsageError:
+    """Return the error of a module that was started with other arguments than it takes."""
+    return UsageError(f"unknown arguments: {' '.join(words) or '(none)'}")
 
 
 class Line:

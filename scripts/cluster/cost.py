@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from scripts.cluster import trouble
+from scripts.cluster import diagnostics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def job_hours(job: Mapping[str, Any], now: dt.datetime) -> float:
     status = job.get("status", {})
     if "startTime" not in status:
         return 0.0
-    condition = trouble.end(job)
+    condition = diagnostics.end(job)
     end = moment(condition["lastTransitionTime"]) if condition else now
     return max(0.0, hours(moment(status["startTime"]), end))
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from scripts.cluster.console import Failure, Line, amount, pause, run
+from scripts.cluster.console import Failure, Line, amount, pause, run, unknown_arguments
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError
 from workload.share.exchange import (
@@ -51,12 +51,12 @@ _ASKED = 16
 
 
 class _Exchange:
-    """Files on their way; ``attempt`` goes on where the last one broke off."""
+    """Files on their way; `attempt` resumes where the last one broke off."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.copied = 0
-        self.at = "the share"  # or the file in work
+        self.at = "the share"  # or the file in transfer
 
     def attempt(self, pod: str) -> None:
         """Copies what is missing.
@@ -77,8 +77,8 @@ class _Exchange:
                 tries, before = (tries + 1 if self.copied == before else 1), self.copied
                 reason = f"{self.at}: {error}"
                 if tries == TRIES:
-                    raise Failure(f"{reason}; run this again, it goes on from there") from error
-                self.line.stay(f"{reason}; going on")
+                    raise Failure(f"{reason}; run this again to resume") from error
+                self.line.stay(f"{reason}; resuming")
                 pause(min(2 ** (tries - 1), 8))
 
 
@@ -128,7 +128,7 @@ class _Sending(_Exchange):
         for file, answer in zip(self._rest, answers.all(len(self._rest)), strict=True):
             if answer != PRESENT:
                 if not answer.isdecimal() or int(answer) > file.size:
-                    raise Failure(f"{file.path}: the share's answer makes no sense: {answer!r}")
+                    raise Failure(f"{file.path}: unexpected answer of the share: {answer!r}")
                 missing.append((file, int(answer)))
         done = len(self._rest) - len(missing)
         if self._compared:  # it was not there before: only the answer was lost
@@ -157,7 +157,7 @@ class _Sending(_Exchange):
         """Notes that the share has stored the next files."""
         for answer in answers:
             if not self._rest or answer != STORED:
-                raise Failure(f"{self.at}: the share's answer makes no sense: {answer!r}")
+                raise Failure(f"{self.at}: unexpected answer of the share: {answer!r}")
             file = self._rest.pop(0)
             self.copied += 1
             self.line.stay(f"{self._heads[file]}  {amount(file.size)}")
@@ -305,11 +305,11 @@ def _results(source: IO[bytes]) -> list[SharedFile]:
     try:
         files = read_list(source, OUTPUT)
     except UsageError as error:
-        raise Failure(f"the share's list makes no sense: {error}") from error
+        raise Failure(f"unexpected list of the share: {error}") from error
     except Interrupted as error:
         raise EOFError from error
     if not files:
-        raise Failure("the share has no results yet: scripts/status.sh tells how far it is")
+        raise Failure("the share has no results yet: scripts/status.sh shows the progress")
     return files
 
 
@@ -354,7 +354,7 @@ def _main() -> None:
         case ["check", directory]:
             dataset_files(Path(directory))
         case words:
-            raise UsageError(f"no such words: {words}")
+            raise unknown_arguments(words)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import IO
 
-from scripts.cluster import kube, trouble
+from scripts.cluster import diagnostics, kube
 from scripts.cluster.console import pause, run
 from workload.text import printable
 
@@ -23,7 +23,7 @@ def follow(*, wait: bool) -> None:
     readers: dict[str, tuple[threading.Thread, subprocess.Popen[str]]] = {}
     try:
         while True:
-            end = trouble.ended(kube.get("job", job))
+            end = diagnostics.ended(kube.get("job", job))
             for pod in kube.items("pods", f"--selector=job-name={job}"):
                 name = pod["metadata"]["name"]
                 phase = pod.get("status", {}).get("phase")

@@ -38,7 +38,7 @@ def test_a_resource_goes_where_the_program_has_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        ((), "a name and an ID are wanted"),
+        ((), "a name and an ID are required"),
         (("redis-leader", SHARE), "redis-leader: must be share-filestore"),
         (("cluster-gke", SHARE), "must be the path of such a resource"),
         (("share-filestore", "batch-aiml-filestore"), "must be the path of such a resource"),

@@ -405,7 +405,7 @@ def test_a_grant_that_keeps_failing_says_why_and_stops(project: Project) -> None
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "PERMISSION_DENIED: no",
-        "bootstrap: stopped: mend what gcloud says, run this again",
+        "bootstrap: stopped: fix what gcloud reports, then run this again",
     ]
     assert not [call for call in project.calls() if "roles/iam.serviceAccountTokenCreator" in call]
     project.failures = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workload.errors import ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,12 +16,6 @@ _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunCont
 _MOUNTING = {"FailedMount", "FailedAttachVolume"}
 _LATER = {"WaitForFirstConsumer", "ExternalProvisioning", "Provisioning"}
 """Events of a claim that is only waiting for its pod."""
-
-_EXITS = {
-    2: "wrong configuration; scripts/logs.sh says which",
-    3: "datasets were left out, or the chain halted",
-}
-"""Exit codes of a worker that another try can't change."""
 
 
 def of_pod(pod: Object, events: Sequence[Object] = ()) -> str | None:
@@ -48,7 +44,7 @@ def _of_container(pod: str, container: Object) -> str | None:
     if reason in _CONFIGURATION:
         return f"pod {pod} can't start: {message or reason}"
     if reason == "CrashLoopBackOff":
-        return f"pod {pod} ends again and again: {message or reason}"
+        return f"pod {pod} keeps crashing: {message or reason}"
     if state.get("terminated", {}).get("reason") == "OOMKilled":
         return f"pod {pod} ran out of memory; raise worker_memory"
     return None
@@ -73,7 +69,9 @@ def of_job(job: Object, pods: Sequence[Object] = ()) -> str | None:
         return None
     reason, message = condition.get("reason", ""), _line(condition.get("message", ""))
     codes = {code for pod in pods for code in _exit_codes(pod)}
-    why = "; ".join(_EXITS[code] for code in sorted(codes & _EXITS.keys()))
+    why = "; ".join(code.meaning for code in ExitCode if code.final and code in codes)
+    if ExitCode.USAGE in codes:
+        why += " (scripts/logs.sh shows which)"
     return f"Job {job['metadata']['name']} failed: {reason}: {why or message}"
 
 
@@ -97,7 +95,7 @@ def everything(
     wrong = bool(lines)
     lines += [line for line in _of_pods(pods, events) if not (wrong and "unbound" in line)]
     if job is None:
-        return [*lines, "the Job is not there: the last update did not end well; run pulumi up"]
+        return [*lines, "the Job does not exist: the last update did not finish; run pulumi up"]
     failed = of_job(job, pods)
     return [*lines, failed] if failed else lines
 
