@@ -26,7 +26,7 @@ pulumi.log.info(cost.line())
 
 
 def google_cloud() -> Platform:
-    """APIs, network, cluster, Filestore share and image repository of a project."""
+    """Declare APIs, network, cluster, Filestore share and image repository of a project."""
     apis = EnabledApis("apis", settings)
     enabled = pulumi.ResourceOptions(depends_on=apis.services)
     network = Network("network", settings, enabled)
@@ -48,7 +48,7 @@ def google_cloud() -> Platform:
 
 
 def existing_cluster() -> Platform:
-    """The cluster of your kubeconfig; nothing on Google Cloud."""
+    """Take the cluster of your kubeconfig; declare nothing on Google Cloud."""
     return Platform(
         ExistingCluster("cluster", settings).provider,
         settings.image_repository,

@@ -1,4 +1,4 @@
-"""The template that ``scripts/`` makes an operator's pods from, as short-lived as their command."""
+"""The template that `scripts/` makes an operator's pods from, as short-lived as their command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.workload_pod import Workload
 
 NAME = "workload-command"
-"""What ``scripts/cluster.bash`` looks for."""
+"""What `scripts/cluster.bash` looks for."""
 
 CPU, MEMORY = "250m", "512Mi"
 """The least that an Autopilot pod may have."""

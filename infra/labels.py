@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
 WORKER, COMMAND = "workload", "workload-command"
-"""Label ``app`` of the pods that may reach Redis: the Job's, and those of operators' commands."""
+"""Label `app` of the pods that may reach Redis: the Job's, and those of operators' commands."""
 
 CLIENTS: LabelSelectorArgsDict = {
     "match_expressions": [{"key": "app", "operator": "In", "values": [WORKER, COMMAND]}]
@@ -18,7 +18,7 @@ CLIENTS: LabelSelectorArgsDict = {
 
 
 def google_labels(*, production: bool) -> dict[str, str]:
-    """Labels of a Google resource; the policy pack demands them."""
+    """Return the labels of a Google resource; the policy pack demands them."""
     return {
         "app": "batch-aiml",
         "stack": pulumi.get_stack(),
@@ -28,7 +28,7 @@ def google_labels(*, production: bool) -> dict[str, str]:
 
 
 def kubernetes_labels(*, production: bool) -> dict[str, str]:
-    """Labels of a Kubernetes object; the policy pack demands them."""
+    """Return the labels of a Kubernetes object; the policy pack demands them."""
     return {
         "app.kubernetes.io/part-of": "batch-aiml",
         "app.kubernetes.io/managed-by": "pulumi",

@@ -25,7 +25,7 @@ class ManagedRedis(pulumi.ComponentResource):
     """Memorystore for Redis with AUTH and TLS; its password reaches the pods by the same Secret.
 
     It keeps hourly snapshots, no append-only file: after the loss of an instance, what was queued
-    since the last one is restored by ``workload queue rebuild``.
+    since the last one is restored by `workload queue rebuild`.
 
     Attributes:
         queue: how a worker reaches it.

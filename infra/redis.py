@@ -59,11 +59,11 @@ class Queue:
 
     Attributes:
         address: host and port, for people.
-        url: what ``WORKLOAD_REDIS_URL`` takes, without the password.
+        url: what `WORKLOAD_REDIS_URL` takes, without the password.
         fingerprint: changes with whatever a running worker would not notice, not secret.
         cidr: address range of a Redis outside the cluster, None inside.
         port: port that it listens on.
-        authority: whether the Secret holds a certificate authority under ``ca.pem``.
+        authority: whether the Secret holds a certificate authority under `ca.pem`.
     """
 
     address: pulumi.Output[str]
@@ -75,7 +75,7 @@ class Queue:
 
 
 def fingerprint_of(text: pulumi.Output[str]) -> pulumi.Output[str]:
-    """A hash of a text with 32 random characters in it: says that it changed, not what it is."""
+    """Hash a text with 32 random characters in it: shows that it changed, not what it is."""
     return pulumi.Output.unsecret(
         text.apply(lambda value: hashlib.sha256(value.encode()).hexdigest()[:16])
     )

@@ -62,12 +62,12 @@ _Quantity = Annotated[
 
 
 class Settings(BaseModel):
-    """The keys of ``Pulumi.yaml``, which describes each and holds its default."""
+    """The keys of `Pulumi.yaml`, which describes each and holds its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
-    """Google Cloud project (``gcp:project``); empty with an existing cluster."""
+    """Google Cloud project (`gcp:project`); empty with an existing cluster."""
 
     cluster: Literal["autopilot", "standard", "existing"]
     cluster_name: _Label
@@ -288,7 +288,7 @@ def _check_trainer(settings: Settings) -> None:
 
 
 def parse(values: Mapping[str, object], project: str) -> Settings:
-    """Checks raw configuration values.
+    """Check raw configuration values.
 
     Args:
         values: key without namespace to value, as text or typed.
@@ -304,7 +304,7 @@ def parse(values: Mapping[str, object], project: str) -> Settings:
 
 
 def load() -> Settings:
-    """Reads the configuration of the stack that runs; raises SettingsError as ``parse`` does."""
+    """Read the configuration of the stack that runs; raises SettingsError as `parse` does."""
     prefix = f"{NAMESPACE}:"
     everything = {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     values = {k.removeprefix(prefix): v for k, v in everything.items() if k.startswith(prefix)}

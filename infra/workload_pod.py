@@ -53,12 +53,12 @@ def pod(
     arguments: list[str],
     amounts: ResourceRequirementsArgsDict,
 ) -> PodSpecArgsDict:
-    """A pod of the workload's image with the share, the queue's address and its password.
+    """Return a pod of the workload's image with share, the queue's address and its password.
 
     Args:
         settings: of the stack.
         workload: what it is made from.
-        arguments: of the ``workload`` command.
+        arguments: of the `workload` command.
         amounts: requests and limits.
     """
     queue = workload.queue
@@ -119,7 +119,7 @@ def pod(
 def template(
     labels: dict[str, str], workload: Workload, spec: PodSpecArgsDict
 ) -> PodTemplateSpecArgsDict:
-    """A pod's template that changes with whatever its processes would not notice."""
+    """Return a pod's template that changes with whatever its processes would not notice."""
     return {
         "metadata": {
             "labels": labels,

@@ -24,7 +24,7 @@ class Failure(Exception):
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a script's part; errors become one line, a Ctrl-C ends in silence."""
+    """Run a script's part; errors become one line, a Ctrl-C ends in silence."""
     try:
         sys.exit(main() or 0)
     except Failure as failure:
@@ -42,7 +42,7 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def pause(seconds: float) -> None:
-    """Sleeps; BATCH_PAUSE makes all pauses longer or shorter by a factor."""
+    """Sleep; BATCH_PAUSE makes all pauses longer or shorter by a factor."""
     time.sleep(seconds * float(os.environ.get("BATCH_PAUSE", "1")))
 
 
@@ -59,13 +59,13 @@ class Line:
         self._shown = False
 
     def update(self, text: str) -> None:
-        """Shows what will change soon."""
+        """Show what will change soon."""
         if self.live:
             print(f"\r\x1b[K{printable(text)}", end="", flush=True)  # noqa: T201
             self._shown = True
 
     def stay(self, text: str) -> None:
-        """Shows a line that stays."""
+        """Show a line that stays."""
         if self._shown:
             print("\r\x1b[K", end="")  # noqa: T201
             self._shown = False
@@ -73,5 +73,5 @@ class Line:
 
 
 def amount(size: int) -> str:
-    """A number of bytes for people, in thousands or millions."""
+    """Format a number of bytes for people, in thousands or millions."""
     return f"{size / 1e6:,.1f} MB" if size >= 10**6 else f"{size / 1e3:,.1f} kB"

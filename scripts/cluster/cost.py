@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def so_far(rates: Mapping[str, Any], since: dt.datetime, job_hours: float, now: dt.datetime) -> str:
-    """One line for people.
+    """Return one line for people.
 
     Args:
-        rates: ``estimated_hourly_usd``: what idles, and all workers side by side.
+        rates: `estimated_hourly_usd`: what idles, and all workers side by side.
         since: when the stack came up.
         job_hours: hours that the Job has run. All its workers are counted for all of them, so
             this is at most what they cost: some were waiting for a machine.
@@ -33,7 +33,7 @@ def so_far(rates: Mapping[str, Any], since: dt.datetime, job_hours: float, now: 
 
 
 def job_hours(job: Mapping[str, Any], now: dt.datetime) -> float:
-    """Hours from the Job's start to its end, or to now."""
+    """Return the hours from the Job's start to its end, or to now."""
     status = job.get("status", {})
     if "startTime" not in status:
         return 0.0
@@ -43,10 +43,10 @@ def job_hours(job: Mapping[str, Any], now: dt.datetime) -> float:
 
 
 def hours(start: dt.datetime, end: dt.datetime) -> float:
-    """Hours between two moments."""
+    """Return the hours between two moments."""
     return (end - start).total_seconds() / 3600
 
 
 def moment(text: str) -> dt.datetime:
-    """A time as Kubernetes writes it."""
+    """Parse a time as Kubernetes writes it."""
     return dt.datetime.fromisoformat(text)

@@ -1,6 +1,6 @@
-"""Copies datasets to the share and results from it, through a pod: ``send|fetch DIRECTORY POD``.
+"""Copies datasets to the share and results from it, through a pod: `send|fetch DIRECTORY POD`.
 
-All files go through one command in the pod; ``workload/share/exchange.py`` says how.
+All files go through one command in the pod; `workload/share/exchange.py` says how.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Exchange:
         self.at = "the share"  # or the file in transfer
 
     def attempt(self, pod: str) -> None:
-        """Copies what is missing.
+        """Copy what is missing.
 
         Raises:
             Failure: another try can't help.
@@ -68,7 +68,7 @@ class _Exchange:
         raise NotImplementedError
 
     def persist(self, pod: str) -> None:
-        """Repeats the attempt while its connection breaks."""
+        """Repeat the attempt while its connection breaks."""
         tries, before = 0, 0
         while True:
             try:
@@ -86,7 +86,7 @@ class _Exchange:
 
 
 def send_all(directory: Path, pod: str) -> None:
-    """Copies the datasets that the share does not have."""
+    """Copy the datasets that the share does not have."""
     paths = dataset_files(directory)
     print(f"{len(paths)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
     sending = _Sending(paths, Line())
@@ -123,7 +123,7 @@ class _Sending(_Exchange):
             self._store(answers.all(len(self._rest)))
 
     def _missing(self, answers: _Answers) -> list[tuple[SharedFile, int]]:
-        """What is not on the share, and the byte that it must start at."""
+        """Return what is not on the share, and the byte that each file must start at."""
         missing = []
         for file, answer in zip(self._rest, answers.all(len(self._rest)), strict=True):
             if answer != PRESENT:
@@ -139,7 +139,7 @@ class _Sending(_Exchange):
         return missing
 
     def _feed(self, file: SharedFile, offset: int, sink: IO[bytes]) -> Iterator[None]:
-        """Writes a file from a byte on, a piece at a time."""
+        """Write a file from a byte on, a piece at a time."""
         path = self._paths[file]
         with path.open("rb") as source:
             source.seek(offset)
@@ -154,7 +154,7 @@ class _Sending(_Exchange):
         sink.flush()
 
     def _store(self, answers: Iterator[str]) -> None:
-        """Notes that the share has stored the next files."""
+        """Note that the share has stored the next files."""
         for answer in answers:
             if not self._rest or answer != STORED:
                 raise Failure(f"{self.at}: unexpected answer of the share: {answer!r}")
@@ -179,7 +179,7 @@ class _Answers:
         self._lines.put(None)
 
     def all(self, count: int) -> Iterator[str]:
-        """The next ``count`` lines; raises EOFError when they don't come."""
+        """Yield the next `count` lines; raises EOFError when they don't come."""
         for _ in range(count):
             line = self._lines.get()
             if line is None:
@@ -187,7 +187,7 @@ class _Answers:
             yield line
 
     def so_far(self) -> Iterator[str]:
-        """The lines that are here."""
+        """Yield the lines that are here."""
         while not self._lines.empty():
             yield from self.all(1)
 
@@ -196,7 +196,7 @@ class _Answers:
 
 
 def fetch_all(directory: Path, pod: str) -> None:
-    """Copies ledger, reports, and the checkpoints that the ledger proves."""
+    """Copy ledger, reports, and the checkpoints that the ledger proves."""
     fetching = _Fetching(directory, Line())
     fetching.persist(pod)
     fetching.tell()
@@ -231,7 +231,7 @@ class _Fetching(_Exchange):
     def _wanted(
         self, names: list[str], there: dict[str, SharedFile], proven: dict[str, str]
     ) -> list[SharedFile]:
-        """What must be fetched; notes what must not be, and what is here."""
+        """Return what must be fetched; note what must not be, and what is here."""
         reasons = {name: _refusal(name, there, proven, self._target(name)) for name in names}
         self.wrong = [reason for reason in reasons.values() if reason]
         allowed = [there[name] for name, reason in reasons.items() if not reason]
@@ -241,7 +241,7 @@ class _Fetching(_Exchange):
         return wanted
 
     def _fetch(self, files: list[SharedFile], sink: IO[bytes], source: IO[bytes]) -> None:
-        """Asks for files, some ahead, and takes them in turn."""
+        """Ask for files, some ahead, and take them in turn."""
         ahead = deque(files)
         asked: deque[tuple[SharedFile, int]] = deque()
         while ahead or asked:
@@ -254,7 +254,7 @@ class _Fetching(_Exchange):
             self._take(*asked.popleft(), source)
 
     def _take(self, file: SharedFile, offset: int, source: IO[bytes]) -> None:
-        """Takes a file from a byte on; it gets its name when it is whole and has its hash."""
+        """Take a file from a byte on; it gets its name when it is whole and has its hash."""
         self.at, target = file.path, self._target(file.path)
         partial = partial_path(target, file)
         with partial.open("ab") as sink:
@@ -284,7 +284,7 @@ class _Fetching(_Exchange):
         return self.directory / PurePosixPath(name).name
 
     def tell(self) -> None:
-        """Prints what has become of the results; raises Failure when some are wrong."""
+        """Print what has become of the results; raises Failure when some are wrong."""
         there = f"{self.present} were there"
         self.line.stay(f"Fetched {self.copied} files to {self.directory}, {there}")
         for each in self.wrong:
@@ -296,7 +296,7 @@ class _Fetching(_Exchange):
 
 
 def _results(source: IO[bytes]) -> list[SharedFile]:
-    """What the share has.
+    """Return what the share has.
 
     Raises:
         Failure: nothing, or the list makes no sense.
@@ -314,7 +314,7 @@ def _results(source: IO[bytes]) -> list[SharedFile]:
 
 
 def _proven(ledger: Path) -> dict[str, str]:
-    """The hash of each checkpoint that a ledger proves, by path."""
+    """Return the hash of each checkpoint that a ledger proves, by path."""
     try:
         lines = [json.loads(each) for each in ledger.read_text("utf-8").splitlines()]
         return {f"{OUTPUT}/{each['checkpoint_file']}": each["checkpoint"] for each in lines}
@@ -325,7 +325,7 @@ def _proven(ledger: Path) -> dict[str, str]:
 def _refusal(
     name: str, there: dict[str, SharedFile], proven: dict[str, str], target: Path
 ) -> str | None:
-    """Why a file is not fetched; None when it may be."""
+    """Return why a file is not fetched; None when it may be."""
     if name not in there:
         return f"{name}: the ledger names it, and it is not on the share"
     if name not in proven:

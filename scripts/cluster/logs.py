@@ -14,7 +14,7 @@ from workload.text import printable
 
 
 def follow(*, wait: bool) -> None:
-    """Prints what the pods say, each line after the pod's name.
+    """Print what the pods log, each line after the pod's name.
 
     Args:
         wait: go on until the Job has ended and every pod has had its say.
@@ -35,7 +35,7 @@ def follow(*, wait: bool) -> None:
         for thread, _ in readers.values():
             thread.join()
         if not readers:
-            print("no pod of the Job has started: scripts/status.sh says why")  # noqa: T201
+            print("no pod of the Job has started: scripts/status.sh shows why")  # noqa: T201
     finally:
         for _, process in readers.values():
             process.terminate()

@@ -24,7 +24,7 @@ _SURPLUS = 1 << 16
 
 @contextmanager
 def talking(pod: str, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Runs a workload command in a pod; yields its standard input and output.
+    """Run a workload command in a pod; yield its standard input and output.
 
     Raise EOFError in the body when the output ends too early.
 

@@ -1,4 +1,4 @@
-"""Pods of the stack's template: ``manifest NAME SECONDS`` and ``await NAME``."""
+"""Pods of the stack's template: `manifest NAME SECONDS` and `await NAME`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTLE_SECONDS = 15
 
 
 def manifest(template: dict[str, Any], name: str, seconds: int) -> dict[str, Any]:
-    """A pod that does nothing until it is told by ``kubectl exec``, for ``seconds`` at most."""
+    """Return a pod that only waits for `kubectl exec`, for `seconds` at most."""
     pod: dict[str, Any] = copy.deepcopy(template["template"])
     pod |= {"apiVersion": "v1", "kind": "Pod"}
     pod["metadata"] = {**pod.get("metadata", {}), "name": name}
@@ -32,7 +32,7 @@ def manifest(template: dict[str, Any], name: str, seconds: int) -> dict[str, Any
 
 
 def await_running(name: str) -> None:
-    """Waits until the pod runs; raises Failure when it can't."""
+    """Wait until the pod runs; raises Failure when it can't."""
     start = time.monotonic()
     since: dict[str, float] = {}
     told = False

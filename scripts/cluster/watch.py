@@ -1,4 +1,4 @@
-"""The state of a run, the Job BATCH_JOB: ``cluster NAMESPACE``, ``status POD``, ``follow POD``."""
+"""The state of a run, the Job BATCH_JOB: `cluster NAMESPACE`, `status POD`, `follow POD`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMANDS_BLOCKED = 4
 
 
 def progress(queue: Mapping[str, Any]) -> str:
-    """How far the queue is, in words."""
+    """Return how far the queue is, in words."""
     work, dead = len(queue["processing"]), len(queue["dead"])
     total = queue["waiting"] + work + queue["committed"] + dead
     share = f" ({100 * queue['committed'] // total} %)" if total else ""
@@ -41,7 +41,7 @@ def progress(queue: Mapping[str, Any]) -> str:
 
 
 def workers(pods: Sequence[Mapping[str, Any]]) -> str:
-    """The Job's pods by phase."""
+    """Count the Job's pods by phase."""
     phases = [pod.get("status", {}).get("phase", "Unknown").lower() for pod in pods]
     counts = {phase: phases.count(phase) for phase in dict.fromkeys(phases)}
     return ", ".join(f"{count} {phase}" for phase, count in counts.items()) or "none"
@@ -53,7 +53,7 @@ def _job() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _queue(pod: str) -> dict[str, Any] | None:
-    """The queue's state; None when the pod gave no answer."""
+    """Return the queue's state; None when the pod gave no answer."""
     done = subprocess.run(  # noqa: S603 - kubectl of the operator
         kube.in_pod(pod, "queue", "status", "--json"), capture_output=True, text=True, check=False
     )
@@ -67,9 +67,9 @@ def _queue(pod: str) -> dict[str, Any] | None:
 
 
 def cluster(namespace: str) -> int:
-    """Prints workers, cost, and what is wrong with them.
+    """Print workers, cost, and what is wrong with them.
 
-    Returns DONE, INCOMPLETE when something is wrong, COMMANDS_BLOCKED when nothing can query the
+    Return DONE, INCOMPLETE when something is wrong, COMMANDS_BLOCKED when nothing can query the
     queue, either.
     """
     name = os.environ["BATCH_JOB"]
@@ -94,7 +94,7 @@ def cluster(namespace: str) -> int:
 
 
 def status(pod: str) -> int:
-    """Prints the queue and what is wrong with it; returns INCOMPLETE when something is."""
+    """Print the queue and what is wrong with it; return INCOMPLETE when something is."""
     queue = _queue(pod)
     if queue is None:
         raise Failure("no answer from the queue: scripts/workload.sh queue status shows why")
@@ -107,9 +107,9 @@ def status(pod: str) -> int:
 
 
 def follow(pod: str) -> int:
-    """Shows progress until the Job has ended.
+    """Show progress until the Job has ended.
 
-    Returns DONE when it is complete, INCOMPLETE when it failed, HANDED_BACK when the pod went away
+    Return DONE when it is complete, INCOMPLETE when it failed, HANDED_BACK when the pod went away
     and another one could resume.
     """
     line, silent, unreachable = _Display(), 0, 0
@@ -165,13 +165,13 @@ class _Display(Line):
         self._told: set[str] = set()
 
     def progress(self, text: str) -> None:
-        """Shows how far it is: over the last line on a terminal, elsewhere on one of its own."""
+        """Show how far it is: over the last line on a terminal, elsewhere on one of its own."""
         if text != self._last:
             self._last = text
             (self.update if self.live else self.stay)(text)
 
     def wrong(self, lines: Iterable[str | None]) -> None:
-        """Shows what is wrong, unless it was shown already."""
+        """Show what is wrong, unless it was shown already."""
         for text in lines:
             if text and text not in self._told:
                 self._told.add(text)

@@ -37,13 +37,13 @@ def _declared(stack: str = "dev", *, preview: bool = False) -> Declared:
 
 @pytest.fixture(params=[False, True], ids=["up", "preview"])
 def dev(request: pytest.FixtureRequest) -> Declared:
-    """The dev stack, once with everything known and once with what a first preview knows."""
+    """Return the dev stack, with everything known and with what a first preview knows."""
     return _declared(preview=request.param)
 
 
 @pytest.fixture
 def up() -> Declared:
-    """The dev stack with everything known."""
+    """Return the dev stack with everything known."""
     return _declared()
 
 

@@ -12,7 +12,7 @@ SHARE = "projects/my-project/locations/us-central1-b/instances/batch-aiml-filest
 
 
 def _adopt(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script against a Pulumi that prints its arguments, one a line."""
+    """Run the script against a Pulumi that prints its arguments, one a line."""
     pulumi = directory / "pulumi"
     pulumi.write_text('#!/bin/sh\ncase $1 in stack) echo dev ;; *) printf "%s\\n" "$@" ;; esac\n')
     pulumi.chmod(0o755)

@@ -150,7 +150,7 @@ def datasets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
-    """Makes a pod with a new share."""
+    """Return what makes a pod with a new share."""
 
     def make(number: int = 0, **limits: list[int]) -> Pod:
         made = Pod(
@@ -164,7 +164,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Every file below a directory, hidden ones too."""
+    """Return every file below a directory, hidden ones too."""
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
@@ -442,7 +442,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(
 
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a program the kubectl."""
+    """Make a program the kubectl."""
 
     def make(program: str) -> None:
         (tmp_path / "kubectl").write_text(f"import os, sys, time\n{program}\n")

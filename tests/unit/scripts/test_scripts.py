@@ -56,7 +56,7 @@ def queued(cluster: Cluster, data: Path) -> Cluster:
 
 
 def shared(cluster: Cluster) -> dict[str, bytes]:
-    """Every file of the share, hidden ones too."""
+    """Return every file of the share, hidden ones too."""
     return {
         p.relative_to(cluster.share).as_posix(): p.read_bytes()
         for p in cluster.share.rglob("*")
