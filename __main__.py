@@ -8,15 +8,17 @@ from infra.cluster import ExistingCluster, GkeCluster
 from infra.command import CommandTemplate
 from infra.estimate import estimate
 from infra.image import ImageRepository, WorkloadImage
-from infra.job import TrainingJob, Workload
+from infra.job import TrainingJob
+from infra.managed_redis import ManagedRedis
 from infra.namespace import WorkloadNamespace
 from infra.network import Network
 from infra.next_steps import next_steps
 from infra.nodes import NodeIdentity
 from infra.platform import GoogleParts, Platform
-from infra.redis import ClusterRedis, ManagedRedis
+from infra.redis import ClusterRedis
 from infra.share import Share
 from infra.volume import MOUNT, ShareVolume
+from infra.workload_pod import Workload
 
 settings = configuration.load()
 cost = estimate(settings)
@@ -24,7 +26,7 @@ pulumi.log.info(cost.line())
 
 
 def google_cloud() -> Platform:
-    """APIs, network, cluster, Filestore share and image repository of a project."""
+    """Declare APIs, network, cluster, Filestore share and image repository of a project."""
     apis = EnabledApis("apis", settings)
     enabled = pulumi.ResourceOptions(depends_on=apis.services)
     network = Network("network", settings, enabled)
@@ -46,7 +48,7 @@ def google_cloud() -> Platform:
 
 
 def existing_cluster() -> Platform:
-    """The cluster of your kubeconfig; nothing on Google Cloud."""
+    """Take the cluster of your kubeconfig; declare nothing on Google Cloud."""
     return Platform(
         ExistingCluster("cluster", settings).provider,
         settings.image_repository,

@@ -1,1 +1,1 @@
-"""The stack's components: one part of the platform a file, wired together in ``__main__.py``."""
+"""The stack's components: one part of the platform a file, wired together in `__main__.py`."""

@@ -19,7 +19,7 @@ SPOT_LABEL = "cloud.google.com/gke-spot"
 """Label that GKE puts on Spot nodes; on Autopilot, selecting it makes one."""
 
 POOL_LABEL = "batch-aiml/pool"
-"""Label of a Standard cluster's node pools: ``system`` or ``spot``."""
+"""Label of a Standard cluster's node pools: `system` or `spot`."""
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -28,8 +28,8 @@ class GkeCluster(pulumi.ComponentResource):
     """A GKE cluster whose control plane is reached by its DNS endpoint alone, guarded by IAM.
 
     Attributes:
-        name, location: what ``gcloud container clusters get-credentials`` needs.
-        kubeconfig: secret; asks ``gke-gcloud-auth-plugin`` for a token, holds none itself.
+        name, location: what `gcloud container clusters get-credentials` needs.
+        kubeconfig: secret; asks `gke-gcloud-auth-plugin` for a token, holds none itself.
         provider: creates Kubernetes objects in the cluster.
     """
 
@@ -193,7 +193,7 @@ def _dns_endpoint(
 
 
 def _kubeconfig(name: str, endpoint: pulumi.Output[str]) -> dict[str, object]:
-    """A kubeconfig for the DNS endpoint, whose certificate is public: it names no authority."""
+    """Return a kubeconfig for the DNS endpoint, whose certificate is public: no authority in it."""
     return {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,4 +1,4 @@
-"""The template that ``scripts/`` makes an operator's pods from, as short-lived as their command."""
+"""The template that `scripts/` makes an operator's pods from, as short-lived as their command."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi_kubernetes.core.v1 import PodTemplate
 
-from infra.job import pod, template
-from infra.labels import kubernetes_labels
+from infra.labels import COMMAND, kubernetes_labels
 from infra.pods import resources
-from infra.redis import COMMAND
+from infra.workload_pod import pod, template
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as kubernetes
 
-    from infra.job import Workload
     from infra.settings import Settings
+    from infra.workload_pod import Workload
 
 NAME = "workload-command"
-"""What ``scripts/cluster.bash`` looks for."""
+"""What `scripts/cluster.bash` looks for."""
 
 CPU, MEMORY = "250m", "512Mi"
 """The least that an Autopilot pod may have."""

@@ -35,7 +35,7 @@ class Estimate:
 
     @property
     def training(self) -> dict[str, float]:
-        """USD a month that the workers add in ``training_hours`` hours."""
+        """USD a month that the workers add in `training_hours` hours."""
         return {item: usd * self.training_hours for item, usd in self.training_hour.items()}
 
     @property
@@ -49,7 +49,7 @@ class Estimate:
         return self.idle_total + sum(self.training.values())
 
     def as_output(self) -> dict[str, object]:
-        """The stack output ``estimated_monthly_usd``."""
+        """Return the stack output `estimated_monthly_usd`."""
         return {
             "idle": round(self.idle_total, 2),
             "with_training": round(self.total, 2),
@@ -62,7 +62,7 @@ class Estimate:
         }
 
     def hourly(self) -> dict[str, object]:
-        """The stack output ``estimated_hourly_usd``: what ``scripts/status.sh`` counts with."""
+        """Return the stack output `estimated_hourly_usd`, with which `scripts/status.sh` counts."""
         return {
             "idle": round(self.idle_total / prices.HOURS_PER_MONTH, 6),
             "training": round(sum(self.training_hour.values()), 6),
@@ -70,7 +70,7 @@ class Estimate:
         }
 
     def line(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         if not self.idle:
             return "estimate: no cloud resources, nothing to pay"
         items = sorted({**self.idle, **self.training}.items(), key=lambda item: -item[1])
@@ -84,7 +84,7 @@ class Estimate:
 
 
 def estimate(settings: Settings) -> Estimate:
-    """The cost of the stack that ``settings`` describe; traffic between zones is not included."""
+    """Return the cost of the stack that `settings` describe, without traffic between zones."""
     s = settings
     if not s.on_google:
         return Estimate({}, {}, s.training_hours_per_month, 0.0)

@@ -1,4 +1,4 @@
-"""The workload's image: built from ``workload/`` and pinned by the digest that the build gave."""
+"""The workload's image: built from `workload/` and pinned by the digest that the build gave."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ImageRepository(pulumi.ComponentResource):
 
 
 class WorkloadImage(pulumi.ComponentResource):
-    """The image ``workload``, built when its files change and never in a preview.
+    """The image `workload`, built when its files change and never in a preview.
 
     Attributes:
         reference: name with digest where it was pushed; the bare tag in a local Docker engine.

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
-from pulumi_kubernetes.core.v1 import (
-    EnvVarArgsDict,
-    PodSpecArgsDict,
-    PodTemplateSpecArgsDict,
-    ResourceRequirementsArgsDict,
-    ServiceAccount,
-    TolerationArgsDict,
-    VolumeArgsDict,
-    VolumeMountArgsDict,
-)
+from pulumi_kubernetes.core.v1 import PodTemplateSpecArgsDict, ServiceAccount, TolerationArgsDict
 from pulumi_kubernetes.networking.v1 import (
     NetworkPolicy,
     NetworkPolicyEgressRuleArgsDict,
@@ -25,53 +17,28 @@ from pulumi_kubernetes.networking.v1 import (
 )
 
 from infra.cluster import SPOT_LABEL
-from infra.labels import kubernetes_labels
-from infra.pods import SCRATCH, container_security, pod_security, resources
+from infra.labels import CLIENTS, WORKER, kubernetes_labels
+from infra.pods import resources
 from infra.redis import APP as REDIS_APP
-from infra.redis import AUTHORITY_DIRECTORY, CLIENTS, SECRET, WORKER
-from infra.volume import MOUNT
+from infra.workload_pod import NAME, pod, template
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as kubernetes
 
     from infra.redis import Queue
     from infra.settings import Settings
-
-NAME = "workload"
+    from infra.workload_pod import Workload
 
 APP = {"app": WORKER}
-
-GRACE_SECONDS = 25
-"""GKE cuts a Spot pod's grace to this; a worker hands its dataset back within a second."""
 
 NODE_LOST_SECONDS = 30
 """How long a pod of a node that is gone counts as running; Kubernetes would wait 300."""
 
-HANDED_BACK = 75
-"""Exit code of a worker that returned its dataset on SIGTERM: no failure."""
-
-FINAL = (2, 3)
-"""Exit codes that another try can't change: wrong configuration; dead letters, or halted."""
+EXIT_CODES = Path(__file__).parents[1] / "workload" / "exit_codes.json"
+"""What each exit code of a worker means to the Job."""
 
 _DNS_ADDRESSES = ("169.254.20.10/32", "169.254.169.254/32")
 """Resolvers on the node itself, which no pod selector matches: NodeLocal DNSCache, Cloud DNS."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What a worker's pod is made from.
-
-    Attributes:
-        image: reference of the image.
-        digest: changes whenever the image does.
-        claim: name of the share's PersistentVolumeClaim.
-        queue: how to reach Redis.
-    """
-
-    image: pulumi.Input[str]
-    digest: pulumi.Input[str]
-    claim: pulumi.Input[str]
-    queue: Queue
 
 
 class TrainingJob(pulumi.ComponentResource):
@@ -150,16 +117,21 @@ def _job(settings: Settings, template: PodTemplateSpecArgsDict) -> JobSpecArgsDi
                 },
                 {
                     "action": "Ignore",
-                    "on_exit_codes": {"operator": "In", "values": [HANDED_BACK]},
+                    "on_exit_codes": {"operator": "In", "values": _exit_codes("Ignore")},
                 },
                 {
                     "action": "FailJob",
-                    "on_exit_codes": {"operator": "In", "values": list(FINAL)},
+                    "on_exit_codes": {"operator": "In", "values": _exit_codes("FailJob")},
                 },
             ]
         },
         "template": template,
     }
+
+
+def _exit_codes(action: str) -> list[int]:
+    """Return the codes on which a rule of the Job's failure policy takes an action."""
+    return [row["code"] for row in json.loads(EXIT_CODES.read_bytes()) if row["job"] == action]
 
 
 def _to_dns() -> NetworkPolicyEgressRuleArgsDict:
@@ -207,91 +179,6 @@ def _worker(
     spec["node_selector"] = {SPOT_LABEL: "true"} if settings.on_google else None
     spec["tolerations"] = _tolerations(settings)
     return template(labels, workload, spec)
-
-
-def pod(
-    settings: Settings,
-    workload: Workload,
-    arguments: list[str],
-    amounts: ResourceRequirementsArgsDict,
-) -> PodSpecArgsDict:
-    """A pod of the workload's image with the share, the queue's address and its password.
-
-    Args:
-        settings: of the stack.
-        workload: what it is made from.
-        arguments: of the ``workload`` command.
-        amounts: requests and limits.
-    """
-    queue = workload.queue
-    environment: list[EnvVarArgsDict] = [
-        {"name": "WORKLOAD_SHARE", "value": MOUNT},
-        {"name": "WORKLOAD_TRAINER", "value": settings.trainer},
-        {"name": "WORKLOAD_REDIS_URL", "value": queue.url},
-        {
-            "name": "REDIS_PASSWORD",
-            "value_from": {"secret_key_ref": {"name": SECRET, "key": "password"}},
-        },
-        {
-            "name": "WORKLOAD_FIRST_DATASET_WAIT_SECONDS",
-            "value": str(settings.first_dataset_wait_minutes * 60),
-        },
-    ]
-    volumes: list[VolumeArgsDict] = [
-        {"name": "share", "persistent_volume_claim": {"claim_name": workload.claim}},
-        {"name": "scratch", "empty_dir": {"size_limit": SCRATCH}},
-    ]
-    mounts: list[VolumeMountArgsDict] = [
-        {"name": "share", "mount_path": MOUNT},
-        {"name": "scratch", "mount_path": "/tmp"},  # noqa: S108 - of the container
-    ]
-    if queue.authority:
-        volumes.append(
-            {
-                "name": "redis-authority",
-                "secret": {"secret_name": SECRET, "items": [{"key": "ca.pem", "path": "ca.pem"}]},
-            }
-        )
-        mounts.append(
-            {"name": "redis-authority", "mount_path": AUTHORITY_DIRECTORY, "read_only": True}
-        )
-    return {
-        "restart_policy": "Never",
-        "service_account_name": NAME,
-        "automount_service_account_token": False,
-        "enable_service_links": False,
-        "security_context": pod_security(settings.worker_uid, settings.worker_uid),
-        "termination_grace_period_seconds": GRACE_SECONDS,
-        "containers": [
-            {
-                "name": NAME,
-                "image": workload.image,
-                "image_pull_policy": "IfNotPresent",
-                "args": arguments,
-                "env": environment,
-                "resources": amounts,
-                "security_context": container_security(),
-                "volume_mounts": mounts,
-            }
-        ],
-        "volumes": volumes,
-    }
-
-
-def template(
-    labels: dict[str, str], workload: Workload, spec: PodSpecArgsDict
-) -> PodTemplateSpecArgsDict:
-    """A pod's template that changes with whatever its processes would not notice."""
-    return {
-        "metadata": {
-            "labels": labels,
-            "annotations": {
-                "batch-aiml/image": workload.digest,
-                "batch-aiml/queue": workload.queue.fingerprint,
-            },
-        },
-        "spec": spec,
-    }
 
 
 def _tolerations(settings: Settings) -> list[TolerationArgsDict]:

@@ -1,12 +1,24 @@
-"""Labels that every resource of a stack carries."""
+"""Labels that every resource of a stack carries, and those that admit a pod to Redis."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pulumi
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
+
+WORKER, COMMAND = "workload", "workload-command"
+"""Label `app` of the pods that may reach Redis: the Job's, and those of operators' commands."""
+
+CLIENTS: LabelSelectorArgsDict = {
+    "match_expressions": [{"key": "app", "operator": "In", "values": [WORKER, COMMAND]}]
+}
 
 
 def google_labels(*, production: bool) -> dict[str, str]:
-    """Labels of a Google resource; the policy pack demands them."""
+    """Return the labels of a Google resource; the policy pack demands them."""
     return {
         "app": "batch-aiml",
         "stack": pulumi.get_stack(),
@@ -16,7 +28,7 @@ def google_labels(*, production: bool) -> dict[str, str]:
 
 
 def kubernetes_labels(*, production: bool) -> dict[str, str]:
-    """Labels of a Kubernetes object; the policy pack demands them."""
+    """Return the labels of a Kubernetes object; the policy pack demands them."""
     return {
         "app.kubernetes.io/part-of": "batch-aiml",
         "app.kubernetes.io/managed-by": "pulumi",

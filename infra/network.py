@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Network(pulumi.ComponentResource):
     """A VPC whose nodes have no public address: Google's APIs by private access, the rest by NAT.
 
-    With ``network`` set to a name, that network is used as it is and nothing is created.
+    With `network` set to a name, that network is used as it is and nothing is created.
 
     Attributes:
         network: name of the VPC.

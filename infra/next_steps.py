@@ -1,4 +1,4 @@
-"""What to type after ``pulumi up``."""
+"""What to type after `pulumi up`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def next_steps(settings: Settings) -> str:
-    """The stack output ``next_steps``: the commands that fill the stack, watch it and empty it."""
+    """Return the output `next_steps`: the commands that fill the stack, watch it and empty it."""
     steps = [
         ("scripts/transfer-datasets.sh", f"copies datasets/ to {MOUNT}/datasets"),
         ("scripts/queue-jobs.sh", "queues them; the Job waits for that"),
         ("scripts/status.sh", "queue, workers, cost so far, and what is wrong"),
-        ("scripts/logs.sh", "what the workers say"),
+        ("scripts/logs.sh", "the logs of the workers"),
         ("scripts/fetch-results.sh", "copies model, ledger and reports to results/"),
         ("pulumi config set run 2 && pulumi up", "another run, once later datasets are queued"),
     ]

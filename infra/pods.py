@@ -16,13 +16,13 @@ SCRATCH = "1Gi"
 
 
 def resources(cpu: str, memory: str) -> ResourceRequirementsArgsDict:
-    """Requests equal to limits: Autopilot sets them so, and a difference would never settle."""
+    """Return requests equal to limits: Autopilot sets them so; a difference would never settle."""
     amounts = {"cpu": cpu, "memory": memory, "ephemeral-storage": SCRATCH}
     return {"requests": amounts, "limits": amounts}
 
 
 def pod_security(user: int, group: int) -> PodSecurityContextArgsDict:
-    """Security context of a pod under the restricted Pod Security Standard.
+    """Return the security context of a pod under the restricted Pod Security Standard.
 
     Args:
         user: user that the processes run as.
@@ -39,7 +39,7 @@ def pod_security(user: int, group: int) -> PodSecurityContextArgsDict:
 
 
 def container_security() -> SecurityContextArgsDict:
-    """Security context of a container under the restricted standard, with a read-only root."""
+    """Return the security context of a container under it, with a read-only root file system."""
     return {
         "allow_privilege_escalation": False,
         "read_only_root_filesystem": True,

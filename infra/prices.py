@@ -38,7 +38,7 @@ SPOT_SHARE = 0.40
 """Spot machines cost at most this share of the on-demand price: the discount is 60 to 91 %."""
 
 DISK_GIB_MONTH = 0.10
-"""Balanced persistent disk, what the StorageClass ``standard-rwo`` makes."""
+"""Balanced persistent disk, what the StorageClass `standard-rwo` makes."""
 
 IMAGE_GIB_MONTH = 0.10
 

@@ -16,13 +16,13 @@ _FACTORS: dict[str, Decimal] = {
 
 
 def quantity(text: str) -> Decimal:
-    """The number a quantity stands for: cores of CPU, or bytes.
+    """Return the number that a quantity stands for: cores of CPU, or bytes.
 
-    The notation is that of the Kubernetes API (``250m``, ``1.5``, ``512Mi``, ``1T``), without
+    The notation is that of the Kubernetes API (`250m`, `1.5`, `512Mi`, `1T`), without
     exponents and units above tera.
 
     Raises:
-        ValueError: ``text`` is no such quantity.
+        ValueError: `text` is no such quantity.
     """
     match = _QUANTITY.fullmatch(text)
     if match is None:
@@ -31,5 +31,5 @@ def quantity(text: str) -> Decimal:
 
 
 def gib(text: str) -> Decimal:
-    """A quantity of memory or disk in GiB; raises ValueError as ``quantity`` does."""
+    """Return a quantity of memory or disk in GiB; raises ValueError as `quantity` does."""
     return quantity(text) / Decimal(2**30)

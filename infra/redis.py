@@ -1,4 +1,4 @@
-"""The work queue's Redis: one replica in the cluster, or Google's managed service."""
+"""The work queue's Redis: one replica in the cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
-import pulumi_gcp as gcp
 from pulumi_kubernetes.apps.v1 import StatefulSet
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaim,
@@ -21,15 +20,13 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_random import RandomPassword
 
 from infra.cluster import POOL_LABEL
-from infra.labels import google_labels, kubernetes_labels
+from infra.labels import CLIENTS, kubernetes_labels
 from infra.pods import container_security, pod_security, resources
 from infra.quantities import quantity
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as kubernetes
-    from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
-    from infra.platform import GoogleParts
     from infra.settings import Settings
 
 SECRET = "redis"  # noqa: S105 - the Secret's name
@@ -37,15 +34,21 @@ SERVICE = "redis"
 STATEFUL_SET = "redis-leader"
 PORT = 6379
 APP = {"app": "redis", "role": "leader"}
-WORKER, COMMAND = "workload", "workload-command"
-"""Label ``app`` of the pods that may reach Redis: the Job's, and those of operators' commands."""
-
-CLIENTS: LabelSelectorArgsDict = {
-    "match_expressions": [{"key": "app", "operator": "In", "values": [WORKER, COMMAND]}]
-}
 
 DATA_SHARE = 0.7
 """Share of the memory limit that data may fill; the rest is for buffers and rewrites."""
+
+_CONFIG = """\
+bind * -::*
+port 6379
+dir /data
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory {0}mb
+maxmemory-policy noeviction
+requirepass {1}
+"""
 
 _USER, _GROUP = 999, 1000  # the image's own
 
@@ -56,11 +59,11 @@ class Queue:
 
     Attributes:
         address: host and port, for people.
-        url: what ``WORKLOAD_REDIS_URL`` takes, without the password.
+        url: what `WORKLOAD_REDIS_URL` takes, without the password.
         fingerprint: changes with whatever a running worker would not notice, not secret.
         cidr: address range of a Redis outside the cluster, None inside.
         port: port that it listens on.
-        authority: whether the Secret holds a certificate authority under ``ca.pem``.
+        authority: whether the Secret holds a certificate authority under `ca.pem`.
     """
 
     address: pulumi.Output[str]
@@ -69,6 +72,13 @@ class Queue:
     cidr: pulumi.Output[str] | None = None
     port: pulumi.Input[int] = PORT
     authority: bool = False
+
+
+def fingerprint_of(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Hash a text with 32 random characters in it: shows that it changed, not what it is."""
+    return pulumi.Output.unsecret(
+        text.apply(lambda value: hashlib.sha256(value.encode()).hexdigest()[:16])
+    )
 
 
 class ClusterRedis(pulumi.ComponentResource):
@@ -95,7 +105,7 @@ class ClusterRedis(pulumi.ComponentResource):
             f"{name}-password", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
         config = pulumi.Output.format(_CONFIG, _megabytes(settings.redis_memory), password.result)
-        fingerprint = _fingerprint(config)
+        fingerprint = fingerprint_of(config)
         secret = Secret(
             f"{name}-secret",
             metadata={"name": SECRET, "namespace": namespace, "labels": labels},
@@ -160,108 +170,8 @@ class ClusterRedis(pulumi.ComponentResource):
         self.register_outputs({"address": address})
 
 
-class ManagedRedis(pulumi.ComponentResource):
-    """Memorystore for Redis with AUTH and TLS; its password reaches the pods by the same Secret.
-
-    It keeps hourly snapshots, no append-only file: after the loss of an instance, what was queued
-    since the last one is restored by ``workload queue rebuild``.
-
-    Attributes:
-        queue: how a worker reaches it.
-    """
-
-    queue: Queue
-
-    def __init__(
-        self,
-        name: str,
-        settings: Settings,
-        google: GoogleParts,
-        provider: kubernetes.Provider,
-        namespace: pulumi.Output[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("batch-aiml:index:ManagedRedis", name, None, opts)
-        instance = gcp.redis.Instance(
-            f"{name}-instance",
-            tier=settings.memorystore_tier,
-            memory_size_gb=settings.memorystore_gib,
-            region=settings.region,
-            location_id=settings.zone,
-            redis_version="REDIS_7_2",
-            authorized_network=pulumi.Output.concat(
-                f"projects/{settings.project}/global/networks/", google.network.network
-            ),
-            connect_mode="DIRECT_PEERING",
-            auth_enabled=True,
-            transit_encryption_mode="SERVER_AUTHENTICATION",
-            redis_configs={"maxmemory-policy": "noeviction"},
-            persistence_config=gcp.redis.InstancePersistenceConfigArgs(
-                persistence_mode="RDB", rdb_snapshot_period="ONE_HOUR"
-            ),
-            deletion_protection=settings.protect,
-            labels=google_labels(production=settings.production),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=google.apis.services,
-                protect=settings.protect,
-                additional_secret_outputs=["authString"],
-            ),
-        )
-        authority = instance.server_ca_certs.apply(
-            lambda certificates: "\n".join(c.cert or "" for c in certificates or [])
-        )
-        password: pulumi.Output[str] = pulumi.Output.secret(instance.auth_string)
-        Secret(
-            f"{name}-secret",
-            metadata={
-                "name": SECRET,
-                "namespace": namespace,
-                "labels": kubernetes_labels(production=settings.production),
-            },
-            string_data={"password": password, "ca.pem": authority},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
-        address = pulumi.Output.concat(instance.host, ":", instance.port.apply(str))
-        self.queue = Queue(
-            address=address,
-            # The authority is this instance's own, and its certificate names no host.
-            url=pulumi.Output.concat(
-                "rediss://", address, f"/0?ssl_ca_certs={AUTHORITY_FILE}&ssl_check_hostname=False"
-            ),
-            fingerprint=_fingerprint(pulumi.Output.concat(password, authority)),
-            cidr=pulumi.Output.concat(instance.host, "/32"),
-            port=instance.port,
-            authority=True,
-        )
-        self.register_outputs({"address": address})
-
-
-AUTHORITY_DIRECTORY = "/etc/redis"
-AUTHORITY_FILE = f"{AUTHORITY_DIRECTORY}/ca.pem"
-
-_CONFIG = """\
-bind * -::*
-port 6379
-dir /data
-appendonly yes
-appendfsync everysec
-save ""
-maxmemory {0}mb
-maxmemory-policy noeviction
-requirepass {1}
-"""
-
-
 def _megabytes(limit: str) -> str:
     return str(int(float(quantity(limit)) * DATA_SHARE / 2**20))
-
-
-def _fingerprint(text: pulumi.Output[str]) -> pulumi.Output[str]:
-    """A hash of a text with 32 random characters in it: says that it changed, not what it is."""
-    return pulumi.Output.unsecret(
-        text.apply(lambda value: hashlib.sha256(value.encode()).hexdigest()[:16])
-    )
 
 
 def _pod(

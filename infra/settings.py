@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, get_args
+from urllib.parse import parse_qsl, quote
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,6 +30,9 @@ AUTOPILOT_MEMORY_PER_CPU = (1, 6.5)
 """Cores, and GiB per core, that Autopilot's general-purpose pods come in; anything else it would
 change, https://cloud.google.com/kubernetes-engine/docs/concepts/autopilot-resource-requests."""
 
+MAX_LABEL = 200
+"""Characters that the name of a label column may have."""
+
 _PRIVATE = [IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
@@ -43,6 +47,8 @@ def _text(pattern: str, allowed: str) -> Any:  # noqa: ANN401 - what pydantic's 
 
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+# No other characters: Kubernetes expands $(NAME) in the value of an environment variable.
+_OPTION = rf"{_IDENTIFIER}=([A-Za-z0-9._~-]|%[0-9A-Fa-f]{{2}})+"
 _Label = Annotated[
     str,
     _text(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "up to 40 lower-case letters, digits and hyphens"),
@@ -56,12 +62,12 @@ _Quantity = Annotated[
 
 
 class Settings(BaseModel):
-    """The keys of ``Pulumi.yaml``, which describes each and holds its default."""
+    """The keys of `Pulumi.yaml`, which describes each and holds its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
-    """Google Cloud project (``gcp:project``); empty with an existing cluster."""
+    """Google Cloud project (`gcp:project`); empty with an existing cluster."""
 
     cluster: Literal["autopilot", "standard", "existing"]
     cluster_name: _Label
@@ -115,10 +121,12 @@ class Settings(BaseModel):
     trainer: Annotated[
         str,
         _text(
-            rf"fraud|{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}",
-            "fraud, or module:attribute of your own such as workload.trainers.mine:Mine",
+            rf"(fraud|{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER})(\?{_OPTION}(&{_OPTION})*)?",
+            "fraud, or module:attribute of your own such as workload.trainers.mine:Mine; options "
+            "follow as ?name=value&name=value, percent-encoded",
         ),
     ]
+    label: str
     parallelism: Annotated[int, Field(ge=1, le=1000)]
     worker_cpu: _Quantity
     worker_memory: _Quantity
@@ -139,21 +147,35 @@ class Settings(BaseModel):
         """Where the cluster is: Autopilot is regional, Standard lives in the share's zone."""
         return self.region if self.cluster == "autopilot" else self.zone
 
+    @property
+    def trainer_specification(self) -> str:
+        """The trainer with its options, `label` among them: what `WORKLOAD_TRAINER` takes."""
+        if not self.label:
+            return self.trainer
+        separator = "&" if "?" in self.trainer else "?"
+        return f"{self.trainer}{separator}label={quote(self.label, safe='')}"
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        checks = [_check_pods, _check_images]
+        checks = [_check_pods, _check_images, _check_trainer]
         checks += [_check_google] if self.on_google else [_check_existing]
         for check in checks:
             check(self)
         return self
 
 
-def _refuse(key: str, value: object, allowed: str) -> None:
-    raise PydanticCustomError("setting", "{line}", {"line": f"{_name(key)} = {value}: {allowed}"})
+def _refuse(key: str, value: object, allowed: str) -> NoReturn:
+    line = f"{_name(key)} = {_shown(value)}: {allowed}"
+    raise PydanticCustomError("setting", "{line}", {"line": line})
 
 
 def _name(key: str) -> str:
     return "gcp:project" if key == "project" else f"{NAMESPACE}:{key}"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _check_google(settings: Settings) -> None:
@@ -202,7 +224,6 @@ def _private_range(key: str, text: str, prefixes: range) -> IPv4Network:
         _refuse(
             key, text, f"must be a private IPv4 range ({lengths}) such as 10.40.0.0{lengths[:3]}"
         )
-    assert network is not None  # noqa: S101 - _refuse raises
     return network
 
 
@@ -243,8 +264,31 @@ def _check_images(settings: Settings) -> None:
             _refuse(key, image or "(empty)", allowed)
 
 
+def _check_trainer(settings: Settings) -> None:
+    s = settings
+    name, _, query = s.trainer.partition("?")
+    try:
+        options = [option for option, _ in parse_qsl(query, errors="strict")]
+    except UnicodeDecodeError:
+        _refuse("trainer", s.trainer, "must have options in UTF-8, percent-encoded")
+    if twice := [option for option in options if options.count(option) > 1]:
+        _refuse("trainer", s.trainer, f"must give the option {twice[0]} once")
+    if not s.label:
+        return
+    if not s.label.isprintable() or len(s.label) > MAX_LABEL:
+        _refuse("label", s.label, f"must be a column's name of at most {MAX_LABEL} characters")
+    if name != "fraud":
+        allowed = (
+            f"must be empty with trainer {s.trainer}: it names the label column of the trainer "
+            f"fraud; a trainer of your own takes options as {name}?name=value"
+        )
+        _refuse("label", s.label, allowed)
+    if "label" in options:
+        _refuse("label", s.label, f"must be empty with trainer {s.trainer}, which names the label")
+
+
 def parse(values: Mapping[str, object], project: str) -> Settings:
-    """Checks raw configuration values.
+    """Check raw configuration values.
 
     Args:
         values: key without namespace to value, as text or typed.
@@ -260,7 +304,7 @@ def parse(values: Mapping[str, object], project: str) -> Settings:
 
 
 def load() -> Settings:
-    """Reads the configuration of the stack that runs; raises SettingsError as ``parse`` does."""
+    """Read the configuration of the stack that runs; raises SettingsError as `parse` does."""
     prefix = f"{NAMESPACE}:"
     everything = {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     values = {k.removeprefix(prefix): v for k, v in everything.items() if k.startswith(prefix)}
@@ -273,7 +317,7 @@ def _line(error: dict[str, Any]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         return f"{_name(key)} is not set: Pulumi.yaml must hold its default"
-    value = error["input"] if error["input"] != "" else "(empty)"
+    value = _shown(error["input"]) if error["input"] != "" else "(empty)"
     if error["type"] == "extra_forbidden":
         return f"{_name(key)} = {value}: no such key; Pulumi.yaml lists them all"
     return f"{_name(key)} = {value}: must be {_allowed(key, error)}"

@@ -76,7 +76,7 @@ class Share(pulumi.ComponentResource):
 
 
 def _refuse_to_shrink(args: pulumi.ResourceHookArgs) -> None:
-    """Raises ValueError when an update would make the share smaller."""
+    """Raise ValueError when an update would make the share smaller."""
     before, after = (
         int(inputs["fileShares"]["capacityGb"])
         for inputs in (args.old_inputs or {}, args.new_inputs or {})

@@ -1,4 +1,4 @@
-"""The share as Kubernetes sees it: PersistentVolume ``fileserver`` and its claim."""
+"""The share as Kubernetes sees it: PersistentVolume `fileserver` and its claim."""
 
 from __future__ import annotations
 

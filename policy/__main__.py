@@ -1,4 +1,4 @@
-"""The policy pack: every rule, its name and what it guards; run with ``--policy-pack policy``."""
+"""The policy pack: every rule, its name and what it guards; run with `--policy-pack policy`."""
 
 import sys
 from pathlib import Path

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Takes a Google resource into the stack that an update made and could not record.
 set -euo pipefail
+# shellcheck source=scripts/fail.bash
+source "$(dirname "${BASH_SOURCE[0]}")/fail.bash"
 cd "$(dirname "$0")/.."
 
 usage() {
   cat <<'END'
 usage: scripts/adopt.sh NAME ID
 
-After an update that died between Google's work and its own note of it, the next one says that a
-resource "already exists". This takes it into the selected stack; then `pulumi up` goes on. Only for
-what this stack itself has made: adopted resources are changed and destroyed with it.
+After an update that died between Google's work and its own note of it, the next one reports that a
+resource "already exists". This takes it into the selected stack; then `pulumi up` works again. Only
+for what this stack itself has made: adopted resources are changed and destroyed with it.
 
   NAME  its name in Pulumi's message: share-filestore, cluster-gke, images-repository, nodes-account
   ID    the path in that message, projects/PROJECT/...
@@ -19,18 +21,13 @@ Example: scripts/adopt.sh share-filestore \
 END
 }
 
-fail() {
-  echo "adopt: $1" >&2
-  exit 2
-}
-
 case ${1-} in
   --help | -h)
     usage
     exit
     ;;
 esac
-[ $# = 2 ] || fail "a name and an ID are wanted (try --help)"
+[ $# = 2 ] || refuse "a name and an ID are required (try --help)"
 
 case $1 in
   share-filestore) type=gcp:filestore/instance:Instance parent=Share::share kind=instances ;;
@@ -41,13 +38,13 @@ case $1 in
   nodes-account)
     type=gcp:serviceaccount/account:Account parent=NodeIdentity::nodes kind=serviceAccounts
     ;;
-  *) fail "$1: must be share-filestore, cluster-gke, images-repository or nodes-account" ;;
+  *) refuse "$1: must be share-filestore, cluster-gke, images-repository or nodes-account" ;;
 esac
 [[ $2 =~ ^projects/[^/]+/(locations/[^/]+/)?$kind/[^/]+$ ]] ||
-  fail "$2: must be the path of such a resource, projects/PROJECT/.../$kind/NAME"
-command -v pulumi >/dev/null || fail "pulumi is not on PATH: https://www.pulumi.com/docs/install/"
+  refuse "$2: must be the path of such a resource, projects/PROJECT/.../$kind/NAME"
+command -v pulumi >/dev/null || refuse "pulumi is not on PATH: https://www.pulumi.com/docs/install/"
 
-stack=$(pulumi stack --show-name) || fail "no stack is selected: pulumi stack select NAME"
+stack=$(pulumi stack --show-name) || refuse "no stack is selected: pulumi stack select NAME"
 pulumi import --yes --protect=false --generate-code=false "$type" "$1" "$2" \
   --parent "parent=urn:pulumi:$stack::batch-aiml::batch-aiml:index:$parent"
 echo "adopted; now: pulumi up"

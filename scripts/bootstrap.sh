@@ -2,6 +2,8 @@
 # Prepares a Google Cloud project for the stack: where its state lives, who may change it and, with
 # --repository, who may preview it from GitHub. docs/google-cloud.md says what each part is for.
 set -euo pipefail
+# shellcheck source=scripts/fail.bash
+source "$(dirname "${BASH_SOURCE[0]}")/fail.bash"
 cd "$(dirname "$0")/.."
 
 usage() {
@@ -29,11 +31,6 @@ Example: scripts/bootstrap.sh --project my-project --repository my-org/batch-aim
 END
 }
 
-fail() {
-  echo "bootstrap: $1" >&2
-  exit "${2:-2}"
-}
-
 project='' repository='' repository_id='' region=us-central1 bucket='' operator=''
 private_network=false memorystore=false dry_run=false
 
@@ -47,22 +44,22 @@ while [ $# -gt 0 ]; do
     --memorystore) memorystore=true ;;
     --dry-run) dry_run=true ;;
     --project | --repository | --repository-id | --region | --bucket | --operator)
-      [ -n "${2-}" ] || fail "$1: its value is missing (try --help)"
+      [ -n "${2-}" ] || refuse "$1: its value is missing (try --help)"
       name=${1#--}
       printf -v "${name//-/_}" %s "$2"
       shift
       ;;
-    *) fail "$1: no such option (try --help)" ;;
+    *) refuse "$1: no such option (try --help)" ;;
   esac
   shift
 done
 
 # check OPTION VALUE PATTERN ALLOWED
 check() {
-  [[ $2 =~ ^($3)$ ]] || fail "$1 $2: must be $4"
+  [[ $2 =~ ^($3)$ ]] || refuse "$1 $2: must be $4"
 }
 
-[ -n "$project" ] || fail "--project is missing (try --help)"
+[ -n "$project" ] || refuse "--project is missing (try --help)"
 check --project "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' "the ID of a Google Cloud project"
 check --region "$region" '[a-z]+-[a-z]+[0-9]+' "a region such as us-central1"
 bucket=${bucket:-$project-batch-aiml-state}
@@ -76,11 +73,11 @@ if [ -n "$repository" ]; then
   check --repository "$repository" '[A-Za-z0-9-]+/[A-Za-z0-9._-]+' "OWNER/NAME on GitHub"
 fi
 if [ -n "$repository_id" ]; then
-  [ -n "$repository" ] || fail "--repository-id needs --repository"
+  [ -n "$repository" ] || refuse "--repository-id needs --repository"
   check --repository-id "$repository_id" '[0-9]+' "a number"
 fi
 $dry_run || command -v gcloud >/dev/null ||
-  fail "gcloud is not on PATH: install the Google Cloud CLI, https://cloud.google.com/sdk/docs/install" 1
+  fail "gcloud is not on PATH: install the Google Cloud CLI, https://cloud.google.com/sdk/docs/install"
 
 step() {
   printf '\n# %s\n' "$1"
@@ -96,7 +93,7 @@ run() {
   printf 'gcloud'
   printf ' %q' "$@"
   printf '\n'
-  $dry_run || gcloud "$@" --quiet >/dev/null || fail "stopped: mend what gcloud says, run this again" 1
+  $dry_run || gcloud "$@" --quiet >/dev/null || fail "stopped: fix what gcloud reports, then run this again"
 }
 
 # grant ARGUMENTS...: run, but waits: a new service account isn't known everywhere at once.
@@ -162,7 +159,7 @@ role=batchAimlDrift
 number=PROJECT_NUMBER you=user:YOU
 if ! $dry_run; then
   number=$(ask projects describe "$project" --format 'value(projectNumber)')
-  [ -n "$number" ] || fail "--project $project: not found, or you may not see it (gcloud auth login)" 1
+  [ -n "$number" ] || fail "--project $project: not found, or you may not see it (gcloud auth login)"
   you=$(ask config get-value account)
   case $you in
     *.gserviceaccount.com) you=serviceAccount:$you ;;

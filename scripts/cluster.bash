@@ -3,14 +3,10 @@
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-script=$(basename "$0" .sh)
+# shellcheck source=scripts/fail.bash
+source "$root/scripts/fail.bash"
 stack=()
 PYTHON=${PYTHON:-python3}
-
-fail() {
-  echo "$script: $1" >&2
-  exit "${2:-1}"
-}
 
 # helper MODULE ARGUMENTS...: runs a module of scripts/cluster.
 helper() {
@@ -28,11 +24,11 @@ take_option() {
       exit
       ;;
     --stack)
-      [ -n "${2-}" ] || fail "--stack: its value is missing (try --help)" 2
+      [ -n "${2-}" ] || refuse "--stack: its value is missing (try --help)"
       stack=(--stack "$2")
       used=2
       ;;
-    *) fail "$1: no such option (try --help)" 2 ;;
+    *) refuse "$1: no such option (try --help)" ;;
   esac
 }
 
@@ -42,7 +38,7 @@ take_option_or_directory() {
   if [[ $1 == -* ]]; then
     take_option "$@"
   else
-    [ -z "$directory" ] || fail "$1: one directory, please (try --help)" 2
+    [ -z "$directory" ] || refuse "$1: only one directory is allowed (try --help)"
     directory=$1
     used=1
   fi
@@ -56,13 +52,13 @@ pulumi_() {
 reach_cluster() {
   local tool outputs
   for tool in pulumi kubectl "$PYTHON"; do
-    command -v "$tool" >/dev/null || fail "$tool is not on PATH: docs/google-cloud.md says what is needed"
+    command -v "$tool" >/dev/null || fail "$tool is not on PATH: docs/google-cloud.md lists what is needed"
   done
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$PYTHON is older than 3.11; set PYTHON to a newer one"
   private=$(umask 077 && mktemp -d)
   trap leave EXIT
-  outputs=$(pulumi_ stack output --json) || fail "no outputs: select a stack or say --stack NAME"
+  outputs=$(pulumi_ stack output --json) || fail "no outputs: select a stack or pass --stack NAME"
   outputs=$(helper outputs <<<"$outputs") || exit
   local kube_context='' has_kubeconfig=false
   namespace=''
@@ -86,12 +82,12 @@ open_pod() {
   "${kubectl[@]}" get podtemplate workload-command --output json >"$private/template.json" ||
     fail "the stack has no PodTemplate workload-command: run pulumi up"
   helper pods manifest "$name" "$1" <"$private/template.json" |
-    "${kubectl[@]}" create --filename - >/dev/null || fail "the pod $name could not be made"
+    "${kubectl[@]}" create --filename - >/dev/null || fail "the pod $name could not be created"
   helper pods await "$name" || exit
 }
 
-# in_pod ARGUMENTS...: runs a workload command in the open pod; kubectl's own word on its exit code is
-# left out.
+# in_pod ARGUMENTS...: runs a workload command in the open pod; kubectl's own line on its exit code
+# is left out.
 in_pod() {
   {
     "${kubectl[@]}" exec --stdin "$pod" -- python -m workload "$@" 2>&1 >&3 3>&- |

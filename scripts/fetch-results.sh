@@ -9,8 +9,8 @@ usage() {
 usage: scripts/fetch-results.sh [--stack NAME] [DIRECTORY]
 
 Copies output/ of the share to DIRECTORY (results/): ledger, reports, and the checkpoints that the
-ledger names, if their hash is the ledger's. What is there is skipped; what broke off goes on from
-there when this is run again.
+ledger names, if their hash is the ledger's. What is there is skipped; what broke off is
+resumed when this is run again.
 
   --stack NAME   stack to work on (the selected one)
   --help         this text

@@ -9,7 +9,7 @@ usage() {
 usage: scripts/queue-jobs.sh [--stack NAME]
 
 Pushes datasets/training/* of the share onto the list `datasets`, in date order, and prints the files
-and the queue's length. Safe to run again: what is queued, in work or learned is not pushed twice.
+and the queue's length. Safe to run again: what is queued, in progress or learned is not pushed twice.
 
   --stack NAME   stack to work on (the selected one)
   --help         this text

@@ -26,10 +26,14 @@ done
 reach_cluster
 # shellcheck disable=SC2154 # set by the outputs
 export BATCH_JOB=$job_name BATCH_RATES=$hourly_usd
-code=0
+commands_blocked=4 # of scripts/cluster/watch.py
+code=$EXIT_DONE
 helper watch cluster "$namespace" || code=$?
-[ "$code" != 4 ] || exit 3
-[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
+case $code in
+  "$EXIT_DONE" | "$EXIT_INCOMPLETE") ;;
+  "$commands_blocked") exit "$EXIT_INCOMPLETE" ;;
+  *) exit "$code" ;;
+esac
 open_pod 3600
 helper watch status "$pod" || code=$?
 exit "$code"

@@ -10,7 +10,7 @@ usage: scripts/train.sh [options] [DIRECTORY]
 
 Shows what the stack will be and what it costs, brings it up, copies DIRECTORY (datasets/) to the
 share, queues the datasets, shows the progress until the Job has ended, and fetches the results.
-Interrupt it any time: the same command goes on.
+Interrupt it any time: the same command resumes it.
 
   --stack NAME     stack to work on (the selected one)
   --run NAME       give the Job a new run first: for datasets that came after the last one ended
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
   used=1
   case $1 in
     --run | --results)
-      [ -n "${2-}" ] || fail "$1: its value is missing (try --help)" 2
+      [ -n "${2-}" ] || refuse "$1: its value is missing (try --help)"
       printf -v "${1#--}" %s "$2"
       used=2
       ;;
@@ -54,7 +54,7 @@ step() {
 
 here=$root/scripts
 helper files check "$directory" || exit
-$yes || [ -t 0 ] || fail "nobody to ask: say --yes" 2
+$yes || [ -t 0 ] || refuse "not a terminal: pass --yes to skip confirmation"
 [ -z "$run" ] || pulumi_ config set run -- "$run"
 
 step "What it will be, and what it costs"
@@ -83,25 +83,27 @@ else
   hand_over
 fi
 
-step "Training (Ctrl-C stops watching; the Job goes on)"
+step "Training (Ctrl-C stops watching; the Job continues)"
 reach_cluster
 # shellcheck disable=SC2154 # set by the outputs
 export BATCH_JOB=$job_name
-code=75
-while [ "$code" = 75 ]; do # its pod went away
+code=$EXIT_HANDED_BACK
+while [ "$code" = "$EXIT_HANDED_BACK" ]; do # its pod went away
   open_pod 86400
-  code=0
+  code=$EXIT_DONE
   helper watch follow "$pod" || code=$?
   close_pod
 done
-[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
+[ "$code" = "$EXIT_DONE" ] || [ "$code" = "$EXIT_INCOMPLETE" ] || exit "$code"
 
 step "Results"
 if ! "$here/fetch-results.sh" "${stack[@]+"${stack[@]}"}" "$results"; then
-  [ "$code" = 0 ] || fail "the Job failed and left no results: scripts/logs.sh says more" "$code"
-  exit 1
+  [ "$code" = "$EXIT_DONE" ] ||
+    fail "the Job failed and left no results: scripts/logs.sh shows why" "$code"
+  exit "$EXIT_FAILED"
 fi
-[ "$code" = 0 ] || fail "not everything was learned: scripts/status.sh says what to do" "$code"
+[ "$code" = "$EXIT_DONE" ] ||
+  fail "not everything was learned: scripts/status.sh shows what to do" "$code"
 
 leave
 if $destroy || confirm "Destroy the stack, with all that is on the share?"; then

@@ -10,7 +10,7 @@ usage: scripts/transfer-datasets.sh [--stack NAME] [DIRECTORY]
 
 Copies DIRECTORY/training and DIRECTORY/testing (datasets/) to datasets/ on the share. Every file is
 checked by its SHA-256 and has its name only when it is whole. What is there is skipped; a transfer
-that broke off, even within a file, goes on from there when it is run again.
+that broke off, even within a file, is resumed when this is run again.
 
   --stack NAME   stack to work on (the selected one)
   --help         this text

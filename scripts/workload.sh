@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
   esac
   shift "$used"
 done
-[ $# -gt 0 ] || fail "which command? (try --help)" 2
+[ $# -gt 0 ] || refuse "a command is missing (try --help)"
 
 reach_cluster
 open_pod 86400

@@ -6,22 +6,35 @@ what to do next.
 
 from __future__ import annotations
 
+import json
 from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+_TABLE: dict[str, dict[str, Any]] = {
+    row["name"]: row for row in json.loads(Path(__file__).with_name("exit_codes.json").read_bytes())
+}
+"""What stack and scripts read, too."""
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command."""
+    """Exit codes of every command, from `exit_codes.json`."""
 
-    DONE = 0
-    """The queue is drained and every dataset is committed."""
-    FAILED = 1
-    """Something outside the data went wrong; worth trying again."""
-    USAGE = 2
-    """Wrong arguments, settings or credentials; trying again cannot help."""
-    INCOMPLETE = 3
-    """Drained with dead letters, or halted."""
-    HANDED_BACK = 75
-    """Stopped by SIGTERM after handing the work back (EX_TEMPFAIL of sysexits.h)."""
+    DONE = _TABLE["DONE"]["code"]
+    FAILED = _TABLE["FAILED"]["code"]
+    USAGE = _TABLE["USAGE"]["code"]
+    INCOMPLETE = _TABLE["INCOMPLETE"]["code"]
+    HANDED_BACK = _TABLE["HANDED_BACK"]["code"]
+
+    @property
+    def meaning(self) -> str:
+        """What it says, as a clause."""
+        return str(_TABLE[self.name]["meaning"])
+
+    @property
+    def final(self) -> bool:
+        """Whether it fails a Job at once, since another try of a worker cannot help."""
+        return bool(_TABLE[self.name]["job"] == "FailJob")
 
 
 class WorkloadError(Exception):

@@ -37,7 +37,7 @@ _KUBERNETES_LABELS = (
 
 
 def no_public_endpoints(resource: Resource) -> Iterator[str]:
-    """The control plane's DNS endpoint is guarded by IAM; nothing else is open to the world."""
+    """Refuse what is open to the world, except the IAM-guarded DNS endpoint of the cluster."""
     if resource.type == CLUSTER:
         enabled = resource.get("controlPlaneEndpointsConfig.ipEndpointsConfig.enabled", True)
         if enabled is True:
@@ -54,7 +54,7 @@ def no_public_endpoints(resource: Resource) -> Iterator[str]:
 
 
 def managed_redis_is_guarded(resource: Resource) -> Iterator[str]:
-    """Managed Redis asks for a password and encrypts what goes over the network."""
+    """Demand that managed Redis asks for a password and encrypts what goes over the network."""
     if resource.type != REDIS:
         return
     if resource.get("authEnabled") not in (True, UNKNOWN):
@@ -64,7 +64,7 @@ def managed_redis_is_guarded(resource: Resource) -> Iterator[str]:
 
 
 def share_within_budget(resource: Resource, config: Mapping[str, Any]) -> Iterator[str]:
-    """The share is by far the stack's largest cost."""
+    """Limit the share, by far the stack's largest cost."""
     if resource.type != FILESTORE:
         return
     capacity, tier = resource.get("fileShares.capacityGb"), resource.get("tier")
@@ -82,7 +82,7 @@ def share_within_budget(resource: Resource, config: Mapping[str, Any]) -> Iterat
 
 
 def labelled(resource: Resource) -> Iterator[str]:
-    """Labels say whose a resource is, and let the bill be split."""
+    """Demand the labels that show whose a resource is, and by which the bill is split."""
     if resource.type in _LABELLED:
         path, wanted = _LABELLED[resource.type], _GOOGLE_LABELS
     elif resource.type.startswith("kubernetes:"):
@@ -97,7 +97,7 @@ def labelled(resource: Resource) -> Iterator[str]:
 
 
 def production_is_protected(resource: Resource) -> Iterator[str]:
-    """What a stack marked as production can't get back must not go by a slip."""
+    """Demand protection of what a stack marked as production can't get back."""
     path = {CLUSTER: "resourceLabels", FILESTORE: "labels"}.get(resource.type)
     if path is None or resource.get(f"{path}.environment") != "production":
         return

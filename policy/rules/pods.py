@@ -32,7 +32,7 @@ _SPOT = ("cloud.google.com/gke-spot", "cloud.google.com/gke-provisioning", "gke-
 
 
 def pod_of(resource: Resource) -> dict[str, Any] | None:
-    """The pod specification in a resource, None when there is none or it is not known."""
+    """Return the pod specification in a resource; None when there is none, or it is not known."""
     if not resource.type.startswith("kubernetes:"):
         return None
     kind = resource.type.split(":", 1)[1]
@@ -44,7 +44,7 @@ def pod_of(resource: Resource) -> dict[str, Any] | None:
 
 
 def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every container of a pod, the short-lived ones too."""
+    """Yield every container of a pod, the short-lived ones too."""
     for field in ("containers", "initContainers", "ephemeralContainers"):
         found = pod.get(field) or []
         if found is not UNKNOWN:
@@ -52,7 +52,7 @@ def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def restricted(resource: Resource) -> Iterator[str]:
-    """The restricted Pod Security Standard, which the namespace enforces too.
+    """Demand the restricted Pod Security Standard, which the namespace enforces too.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
@@ -102,7 +102,7 @@ def _container(container: dict[str, Any], pod_security: dict[str, Any]) -> Itera
 
 
 def by_digest(resource: Resource) -> Iterator[str]:
-    """A tag can be moved to another image; a digest can't."""
+    """Demand a digest: a tag can be moved to another image."""
     for container in containers(pod_of(resource) or {}):
         image = container.get("image")
         if image is not UNKNOWN and not _DIGEST.search(str(image)):
@@ -110,7 +110,7 @@ def by_digest(resource: Resource) -> Iterator[str]:
 
 
 def requests_equal_limits(resource: Resource) -> Iterator[str]:
-    """Autopilot sets requests to limits, and a difference would come back with every preview."""
+    """Demand what Autopilot would set: a difference would come back with every preview."""
     for container in containers(pod_of(resource) or {}):
         resources = container.get("resources") or {}
         if resources is UNKNOWN:
@@ -130,7 +130,7 @@ def requests_equal_limits(resource: Resource) -> Iterator[str]:
 
 
 def redis_not_on_spot(resource: Resource) -> Iterator[str]:
-    """A preempted Redis stops every worker, and may lose its last second."""
+    """Keep Redis on demand: a preempted one stops every worker, and may lose its last second."""
     pod = pod_of(resource)
     if pod is None or not _runs_redis(pod):
         return
@@ -141,7 +141,7 @@ def redis_not_on_spot(resource: Resource) -> Iterator[str]:
 
 
 def redis_has_password(resource: Resource) -> Iterator[str]:
-    """Whoever reaches Redis without a password decides what the workers do."""
+    """Demand a password: whoever reaches Redis without one decides what the workers do."""
     if resource.has("core/v1:Secret"):
         text = resource.get("stringData")
         config = text.get("redis.conf") if isinstance(text, dict) else None

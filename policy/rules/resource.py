@@ -35,7 +35,7 @@ class Resource:
     protect: bool = False
 
     def get(self, path: str, default: object = None) -> Any:  # noqa: ANN401 - JSON-like
-        """The value at a dotted path; UNKNOWN when it, or something above it, is not known."""
+        """Return the value at a dotted path; UNKNOWN when it, or one above it, is not known."""
         value: Any = self.properties
         for part in path.split("."):
             if value is UNKNOWN:
@@ -46,12 +46,12 @@ class Resource:
         return value
 
     def has(self, kind: str) -> bool:
-        """Whether the type ends with ``kind``, such as ``core/v1:Service``."""
+        """Return whether the type ends with `kind`, such as `core/v1:Service`."""
         return self.type.endswith(f":{kind}") or self.type == kind
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - JSON-like
-    """Plain values from what the policy SDK gives, which raises when one is not known."""
+    """Return plain values from the policy SDK's, which raise when one is not known."""
     if isinstance(value, Mapping):
         return {key: _known(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from workload.errors import WorkloadError
+from workload.errors import ExitCode, UsageError, WorkloadError
 from workload.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Failure(Exception):
     """Something the operator must know: one line, and the exit code of the script."""
 
-    def __init__(self, message: str, code: int = 1) -> None:
+    def __init__(self, message: str, code: int = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.code = code
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a script's part; errors become one line, a Ctrl-C ends in silence."""
+    """Run a script's part; errors become one line, a Ctrl-C ends in silence."""
     try:
         sys.exit(main() or 0)
     except Failure as failure:
@@ -32,17 +33,22 @@ def run(main: Callable[[], int | None]) -> None:
         message, code = str(error), int(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        message, code = f"{where}{(error.strerror or str(error)).lower()}", 1
+        message, code = f"{where}{(error.strerror or str(error)).lower()}", ExitCode.FAILED
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
     script = os.environ.get("BATCH_SCRIPT", "scripts")
     print(printable(f"{script}: {' '.join(message.split())}"), file=sys.stderr)  # noqa: T201
     sys.exit(code)
 
 
 def pause(seconds: float) -> None:
-    """Sleeps; BATCH_PAUSE makes all pauses longer or shorter by a factor."""
+    """Sleep; BATCH_PAUSE makes all pauses longer or shorter by a factor."""
     time.sleep(seconds * float(os.environ.get("BATCH_PAUSE", "1")))
+
+
+def unknown_arguments(words: Sequence[str]) -> UsageError:
+    """Return the error of a module that was started with other arguments than it takes."""
+    return UsageError(f"unknown arguments: {' '.join(words) or '(none)'}")
 
 
 class Line:
@@ -53,13 +59,13 @@ class Line:
         self._shown = False
 
     def update(self, text: str) -> None:
-        """Shows what will change soon."""
+        """Show what will change soon."""
         if self.live:
             print(f"\r\x1b[K{printable(text)}", end="", flush=True)  # noqa: T201
             self._shown = True
 
     def stay(self, text: str) -> None:
-        """Shows a line that stays."""
+        """Show a line that stays."""
         if self._shown:
             print("\r\x1b[K", end="")  # noqa: T201
             self._shown = False
@@ -67,5 +73,5 @@ class Line:
 
 
 def amount(size: int) -> str:
-    """A number of bytes for people, in thousands or millions."""
+    """Format a number of bytes for people, in thousands or millions."""
     return f"{size / 1e6:,.1f} MB" if size >= 10**6 else f"{size / 1e3:,.1f} kB"

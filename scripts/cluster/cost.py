@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from scripts.cluster import trouble
+from scripts.cluster import diagnostics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def so_far(rates: Mapping[str, Any], since: dt.datetime, job_hours: float, now: dt.datetime) -> str:
-    """One line for people.
+    """Return one line for people.
 
     Args:
-        rates: ``estimated_hourly_usd``: what idles, and all workers side by side.
+        rates: `estimated_hourly_usd`: what idles, and all workers side by side.
         since: when the stack came up.
         job_hours: hours that the Job has run. All its workers are counted for all of them, so
             this is at most what they cost: some were waiting for a machine.
@@ -33,20 +33,20 @@ def so_far(rates: Mapping[str, Any], since: dt.datetime, job_hours: float, now: 
 
 
 def job_hours(job: Mapping[str, Any], now: dt.datetime) -> float:
-    """Hours from the Job's start to its end, or to now."""
+    """Return the hours from the Job's start to its end, or to now."""
     status = job.get("status", {})
     if "startTime" not in status:
         return 0.0
-    condition = trouble.end(job)
+    condition = diagnostics.end(job)
     end = moment(condition["lastTransitionTime"]) if condition else now
     return max(0.0, hours(moment(status["startTime"]), end))
 
 
 def hours(start: dt.datetime, end: dt.datetime) -> float:
-    """Hours between two moments."""
+    """Return the hours between two moments."""
     return (end - start).total_seconds() / 3600
 
 
 def moment(text: str) -> dt.datetime:
-    """A time as Kubernetes writes it."""
+    """Parse a time as Kubernetes writes it."""
     return dt.datetime.fromisoformat(text)

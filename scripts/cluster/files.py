@@ -1,6 +1,6 @@
-"""Copies datasets to the share and results from it, through a pod: ``send|fetch DIRECTORY POD``.
+"""Copies datasets to the share and results from it, through a pod: `send|fetch DIRECTORY POD`.
 
-All files go through one command in the pod; ``workload/share/exchange.py`` says how.
+All files go through one command in the pod; `workload/share/exchange.py` says how.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from scripts.cluster.console import Failure, Line, amount, pause, run
+from scripts.cluster.console import Failure, Line, amount, pause, run, unknown_arguments
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError
 from workload.share.durable import sha256, sync
@@ -52,15 +52,15 @@ _ASKED = 16
 
 
 class _Exchange:
-    """Files on their way; ``attempt`` goes on where the last one broke off."""
+    """Files on their way; `attempt` resumes where the last one broke off."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.copied = 0
-        self.at = "the share"  # or the file in work
+        self.at = "the share"  # or the file in transfer
 
     def attempt(self, pod: str) -> None:
-        """Copies what is missing.
+        """Copy what is missing.
 
         Raises:
             Failure: another try can't help.
@@ -69,7 +69,7 @@ class _Exchange:
         raise NotImplementedError
 
     def persist(self, pod: str) -> None:
-        """Repeats the attempt while its connection breaks."""
+        """Repeat the attempt while its connection breaks."""
         tries, before = 0, 0
         while True:
             try:
@@ -78,8 +78,8 @@ class _Exchange:
                 tries, before = (tries + 1 if self.copied == before else 1), self.copied
                 reason = f"{self.at}: {error}"
                 if tries == TRIES:
-                    raise Failure(f"{reason}; run this again, it goes on from there") from error
-                self.line.stay(f"{reason}; going on")
+                    raise Failure(f"{reason}; run this again to resume") from error
+                self.line.stay(f"{reason}; resuming")
                 pause(min(2 ** (tries - 1), 8))
 
 
@@ -87,7 +87,7 @@ class _Exchange:
 
 
 def send_all(directory: Path, pod: str) -> None:
-    """Copies the datasets that the share does not have."""
+    """Copy the datasets that the share does not have."""
     paths = dataset_files(directory)
     print(f"{len(paths)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
     sending = _Sending(paths, Line())
@@ -124,12 +124,12 @@ class _Sending(_Exchange):
             self._store(answers.all(len(self._rest)))
 
     def _missing(self, answers: _Answers) -> list[tuple[SharedFile, int]]:
-        """What is not on the share, and the byte that it must start at."""
+        """Return what is not on the share, and the byte that each file must start at."""
         missing = []
         for file, answer in zip(self._rest, answers.all(len(self._rest)), strict=True):
             if answer != PRESENT:
                 if not answer.isdecimal() or int(answer) > file.size:
-                    raise Failure(f"{file.path}: the share's answer makes no sense: {answer!r}")
+                    raise Failure(f"{file.path}: unexpected answer of the share: {answer!r}")
                 missing.append((file, int(answer)))
         done = len(self._rest) - len(missing)
         if self._compared:  # it was not there before: only the answer was lost
@@ -140,7 +140,7 @@ class _Sending(_Exchange):
         return missing
 
     def _feed(self, file: SharedFile, offset: int, sink: IO[bytes]) -> Iterator[None]:
-        """Writes a file from a byte on, a piece at a time."""
+        """Write a file from a byte on, a piece at a time."""
         path = self._paths[file]
         with path.open("rb") as source:
             source.seek(offset)
@@ -155,10 +155,10 @@ class _Sending(_Exchange):
         sink.flush()
 
     def _store(self, answers: Iterator[str]) -> None:
-        """Notes that the share has stored the next files."""
+        """Note that the share has stored the next files."""
         for answer in answers:
             if not self._rest or answer != STORED:
-                raise Failure(f"{self.at}: the share's answer makes no sense: {answer!r}")
+                raise Failure(f"{self.at}: unexpected answer of the share: {answer!r}")
             file = self._rest.pop(0)
             self.copied += 1
             self.line.stay(f"{self._heads[file]}  {amount(file.size)}")
@@ -180,7 +180,7 @@ class _Answers:
         self._lines.put(None)
 
     def all(self, count: int) -> Iterator[str]:
-        """The next ``count`` lines; raises EOFError when they don't come."""
+        """Yield the next `count` lines; raises EOFError when they don't come."""
         for _ in range(count):
             line = self._lines.get()
             if line is None:
@@ -188,7 +188,7 @@ class _Answers:
             yield line
 
     def so_far(self) -> Iterator[str]:
-        """The lines that are here."""
+        """Yield the lines that are here."""
         while not self._lines.empty():
             yield from self.all(1)
 
@@ -197,7 +197,7 @@ class _Answers:
 
 
 def fetch_all(directory: Path, pod: str) -> None:
-    """Copies ledger, reports, and the checkpoints that the ledger proves."""
+    """Copy ledger, reports, and the checkpoints that the ledger proves."""
     fetching = _Fetching(directory, Line())
     fetching.persist(pod)
     fetching.tell()
@@ -232,7 +232,7 @@ class _Fetching(_Exchange):
     def _wanted(
         self, names: list[str], there: dict[str, SharedFile], proven: dict[str, str]
     ) -> list[SharedFile]:
-        """What must be fetched; notes what must not be, and what is here."""
+        """Return what must be fetched; note what must not be, and what is here."""
         reasons = {name: _refusal(name, there, proven, self._target(name)) for name in names}
         self.wrong = [reason for reason in reasons.values() if reason]
         allowed = [there[name] for name, reason in reasons.items() if not reason]
@@ -242,7 +242,7 @@ class _Fetching(_Exchange):
         return wanted
 
     def _fetch(self, files: list[SharedFile], sink: IO[bytes], source: IO[bytes]) -> None:
-        """Asks for files, some ahead, and takes them in turn."""
+        """Ask for files, some ahead, and take them in turn."""
         ahead = deque(files)
         asked: deque[tuple[SharedFile, int]] = deque()
         while ahead or asked:
@@ -255,7 +255,7 @@ class _Fetching(_Exchange):
             self._take(*asked.popleft(), source)
 
     def _take(self, file: SharedFile, offset: int, source: IO[bytes]) -> None:
-        """Takes a file from a byte on; it gets its name when it is whole and has its hash."""
+        """Take a file from a byte on; it gets its name when it is whole and has its hash."""
         self.at, target = file.path, self._target(file.path)
         partial = partial_path(target, file)
         with partial.open("ab") as sink:
@@ -285,7 +285,7 @@ class _Fetching(_Exchange):
         return self.directory / PurePosixPath(name).name
 
     def tell(self) -> None:
-        """Prints what has become of the results; raises Failure when some are wrong."""
+        """Print what has become of the results; raises Failure when some are wrong."""
         there = f"{self.present} were there"
         self.line.stay(f"Fetched {self.copied} files to {self.directory}, {there}")
         for each in self.wrong:
@@ -297,7 +297,7 @@ class _Fetching(_Exchange):
 
 
 def _results(source: IO[bytes]) -> list[SharedFile]:
-    """What the share has.
+    """Return what the share has.
 
     Raises:
         Failure: nothing, or the list makes no sense.
@@ -306,16 +306,16 @@ def _results(source: IO[bytes]) -> list[SharedFile]:
     try:
         files = read_list(source, OUTPUT)
     except UsageError as error:
-        raise Failure(f"the share's list makes no sense: {error}") from error
+        raise Failure(f"unexpected list of the share: {error}") from error
     except Interrupted as error:
         raise EOFError from error
     if not files:
-        raise Failure("the share has no results yet: scripts/status.sh tells how far it is")
+        raise Failure("the share has no results yet: scripts/status.sh shows the progress")
     return files
 
 
 def _proven(ledger: Path) -> dict[str, str]:
-    """The hash of each checkpoint that a ledger proves, by path."""
+    """Return the hash of each checkpoint that a ledger proves, by path."""
     try:
         lines = [json.loads(each) for each in ledger.read_text("utf-8").splitlines()]
         return {f"{OUTPUT}/{each['checkpoint_file']}": each["checkpoint"] for each in lines}
@@ -326,7 +326,7 @@ def _proven(ledger: Path) -> dict[str, str]:
 def _refusal(
     name: str, there: dict[str, SharedFile], proven: dict[str, str], target: Path
 ) -> str | None:
-    """Why a file is not fetched; None when it may be."""
+    """Return why a file is not fetched; None when it may be."""
     if name not in there:
         return f"{name}: the ledger names it, and it is not on the share"
     if name not in proven:
@@ -355,7 +355,7 @@ def _main() -> None:
         case ["check", directory]:
             dataset_files(Path(directory))
         case words:
-            raise UsageError(f"no such words: {words}")
+            raise unknown_arguments(words)
 
 
 if __name__ == "__main__":

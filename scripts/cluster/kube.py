@@ -1,4 +1,4 @@
-"""kubectl, as ``scripts/cluster.bash`` has set it up for the stack."""
+"""kubectl, as `scripts/cluster.bash` has set it up for the stack."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scripts.cluster.console import Failure
 
 
 def command(*arguments: str) -> list[str]:
-    """The words of a kubectl command."""
+    """Return the words of a kubectl command."""
     return [*shlex.split(os.environ["BATCH_KUBECTL"]), *arguments]
 
 
 def ask(*arguments: str) -> str:
-    """What kubectl prints; raises Failure with its last line."""
+    """Return what kubectl prints; raises Failure with its last line."""
     done = subprocess.run(  # noqa: S603 - kubectl of the operator
         command(*arguments, "--request-timeout=30s"), capture_output=True, text=True, check=False
     )
@@ -28,25 +28,25 @@ def ask(*arguments: str) -> str:
 
 
 def get(*arguments: str) -> Any:  # noqa: ANN401 - JSON
-    """An object or a list of objects."""
+    """Return an object or a list of objects."""
     return json.loads(ask("get", *arguments, "--output=json"))
 
 
 def find(kind: str, name: str) -> dict[str, Any] | None:
-    """An object; None when there is none of this name."""
+    """Return an object; None when there is none of this name."""
     text = ask("get", kind, name, "--ignore-not-found", "--output=json")
     found: dict[str, Any] | None = json.loads(text) if text.strip() else None
     return found
 
 
 def items(*arguments: str) -> list[dict[str, Any]]:
-    """The objects of a list."""
+    """Return the objects of a list."""
     found: list[dict[str, Any]] = get(*arguments)["items"]
     return found
 
 
 def reason(errors: bytes) -> str:
-    """Why a command in a pod failed, from its standard error, without kubectl's word on it."""
+    """Return why a command in a pod failed, from its standard error without kubectl's line."""
     lines = [
         line.removeprefix("workload: ")
         for line in errors.decode(errors="replace").splitlines()
@@ -56,5 +56,5 @@ def reason(errors: bytes) -> str:
 
 
 def in_pod(pod: str, *arguments: str) -> list[str]:
-    """The words that run a workload command in a pod of ours."""
+    """Return the words that run a workload command in a pod of ours."""
     return command("exec", "--stdin", pod, "--", "python", "-m", "workload", *arguments)

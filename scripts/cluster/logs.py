@@ -8,13 +8,13 @@ import sys
 import threading
 from typing import IO
 
-from scripts.cluster import kube, trouble
+from scripts.cluster import diagnostics, kube
 from scripts.cluster.console import pause, run
 from workload.text import printable
 
 
 def follow(*, wait: bool) -> None:
-    """Prints what the pods say, each line after the pod's name.
+    """Print what the pods log, each line after the pod's name.
 
     Args:
         wait: go on until the Job has ended and every pod has had its say.
@@ -23,7 +23,7 @@ def follow(*, wait: bool) -> None:
     readers: dict[str, tuple[threading.Thread, subprocess.Popen[str]]] = {}
     try:
         while True:
-            end = trouble.ended(kube.get("job", job))
+            end = diagnostics.ended(kube.get("job", job))
             for pod in kube.items("pods", f"--selector=job-name={job}"):
                 name = pod["metadata"]["name"]
                 phase = pod.get("status", {}).get("phase")
@@ -35,7 +35,7 @@ def follow(*, wait: bool) -> None:
         for thread, _ in readers.values():
             thread.join()
         if not readers:
-            print("no pod of the Job has started: scripts/status.sh says why")  # noqa: T201
+            print("no pod of the Job has started: scripts/status.sh shows why")  # noqa: T201
     finally:
         for _, process in readers.values():
             process.terminate()

@@ -11,7 +11,7 @@ from scripts.cluster.console import Failure, run
 
 
 def assignments(outputs: dict[str, Any]) -> str:
-    """Lines for bash.
+    """Return lines for bash.
 
     Raises:
         Failure: the stack lacks an output.

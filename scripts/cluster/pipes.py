@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from scripts.cluster import kube
 from scripts.cluster.console import Failure
+from workload.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
-
-_REFUSED = 2
-"""Exit code of a command that another try can't help."""
 
 _KEPT = 4096
 """Bytes of its standard error that are kept: the end says why."""
@@ -26,7 +24,7 @@ _SURPLUS = 1 << 16
 
 @contextmanager
 def talking(pod: str, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Runs a workload command in a pod; yields its standard input and output.
+    """Run a workload command in a pod; yield its standard input and output.
 
     Raise EOFError in the body when the output ends too early.
 
@@ -59,8 +57,8 @@ def talking(pod: str, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             process.kill()
             raise Failure("more came from the pod than it was asked for")
         code, reason = process.wait(), kube.reason(last.text())
-    if code == _REFUSED:
-        raise Failure(reason, _REFUSED)
+    if code == ExitCode.USAGE:  # another try can't help
+        raise Failure(reason, ExitCode.USAGE)
     if code or broken:
         raise ConnectionError(reason)
 

@@ -1,4 +1,4 @@
-"""Pods of the stack's template: ``manifest NAME SECONDS`` and ``await NAME``."""
+"""Pods of the stack's template: `manifest NAME SECONDS` and `await NAME`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any
 
-from scripts.cluster import kube, trouble
-from scripts.cluster.console import Failure, pause, run
+from scripts.cluster import diagnostics, kube
+from scripts.cluster.console import Failure, pause, run, unknown_arguments
 
 START_SECONDS = 900
 """How long a pod may wait for a machine: Autopilot makes one when there is none."""
@@ -19,7 +19,7 @@ SETTLE_SECONDS = 15
 
 
 def manifest(template: dict[str, Any], name: str, seconds: int) -> dict[str, Any]:
-    """A pod that does nothing until it is told by ``kubectl exec``, for ``seconds`` at most."""
+    """Return a pod that only waits for `kubectl exec`, for `seconds` at most."""
     pod: dict[str, Any] = copy.deepcopy(template["template"])
     pod |= {"apiVersion": "v1", "kind": "Pod"}
     pod["metadata"] = {**pod.get("metadata", {}), "name": name}
@@ -32,7 +32,7 @@ def manifest(template: dict[str, Any], name: str, seconds: int) -> dict[str, Any
 
 
 def await_running(name: str) -> None:
-    """Waits until the pod runs; raises Failure when it can't."""
+    """Wait until the pod runs; raises Failure when it can't."""
     start = time.monotonic()
     since: dict[str, float] = {}
     told = False
@@ -42,10 +42,10 @@ def await_running(name: str) -> None:
         if phase == "Running":
             return
         if phase in ("Failed", "Succeeded"):
-            raise Failure(f"pod {name} ended before it was told anything")
+            raise Failure(f"pod {name} terminated before running a command")
         waited = time.monotonic() - start
         events = kube.items("events") if waited > SETTLE_SECONDS else []
-        wrong = trouble.of_pod(pod, events)
+        wrong = diagnostics.of_pod(pod, events)
         if wrong and "can't be scheduled" in wrong and "unbound" not in wrong:
             if not told:
                 print("waiting for a machine for the pod ...", file=sys.stderr)  # noqa: T201
@@ -66,7 +66,7 @@ def _main() -> None:
         case ["await", name]:
             await_running(name)
         case words:
-            raise Failure(f"no such words: {words}", 2)
+            raise unknown_arguments(words)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The state of a run, the Job BATCH_JOB: ``cluster NAMESPACE``, ``status POD``, ``follow POD``."""
+"""The state of a run, the Job BATCH_JOB: `cluster NAMESPACE`, `status POD`, `follow POD`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from scripts.cluster import cost, kube, trouble
-from scripts.cluster.console import Failure, Line, pause, run
+from scripts.cluster import cost, diagnostics, kube
+from scripts.cluster.console import Failure, Line, pause, run, unknown_arguments
+from workload.errors import ExitCode
 from workload.text import printable
 
 if TYPE_CHECKING:
@@ -23,28 +24,24 @@ UNREACHABLE_POLLS = 24
 SILENT_POLLS = 2
 """How often in a row the queue may give no answer before another pod is tried."""
 
-POD_LOST = 75
-"""Exit code of ``follow`` when its pod is gone and another one could go on."""
-
-_WRONG = 3
-_WRONG_FOR_ALL = 4
-"""The same, and a pod that could ask the queue would not start either."""
+COMMANDS_BLOCKED = 4
+"""Exit code of `cluster` for `scripts/status.sh`: no pod of a command could start either."""
 
 
 def progress(queue: Mapping[str, Any]) -> str:
-    """How far the queue is, in words."""
+    """Return how far the queue is, in words."""
     work, dead = len(queue["processing"]), len(queue["dead"])
     total = queue["waiting"] + work + queue["committed"] + dead
     share = f" ({100 * queue['committed'] // total} %)" if total else ""
     left = f", {dead} left out" if dead else ""
     return (
-        f"{queue['committed']} of {total} datasets learned{share}, {work} in work, "
+        f"{queue['committed']} of {total} datasets learned{share}, {work} in progress, "
         f"{queue['waiting']} waiting{left}"
     )
 
 
 def workers(pods: Sequence[Mapping[str, Any]]) -> str:
-    """The Job's pods by phase."""
+    """Count the Job's pods by phase."""
     phases = [pod.get("status", {}).get("phase", "Unknown").lower() for pod in pods]
     counts = {phase: phases.count(phase) for phase in dict.fromkeys(phases)}
     return ", ".join(f"{count} {phase}" for phase, count in counts.items()) or "none"
@@ -56,11 +53,11 @@ def _job() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _queue(pod: str) -> dict[str, Any] | None:
-    """The queue's state; None when the pod gave no answer."""
+    """Return the queue's state; None when the pod gave no answer."""
     done = subprocess.run(  # noqa: S603 - kubectl of the operator
         kube.in_pod(pod, "queue", "status", "--json"), capture_output=True, text=True, check=False
     )
-    if done.returncode in (0, _WRONG):
+    if done.returncode in (ExitCode.DONE, ExitCode.INCOMPLETE):
         try:
             state: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
@@ -70,48 +67,50 @@ def _queue(pod: str) -> dict[str, Any] | None:
 
 
 def cluster(namespace: str) -> int:
-    """Prints workers, cost, and what is wrong with them.
+    """Print workers, cost, and what is wrong with them.
 
-    Returns 0, 3 when something is wrong, 4 when it keeps the queue from being asked, too.
+    Return DONE, INCOMPLETE when something is wrong, COMMANDS_BLOCKED when nothing can query the
+    queue, either.
     """
     name = os.environ["BATCH_JOB"]
     job, pods = kube.find("job", name), kube.items("pods", f"--selector=job-name={name}")
     others = kube.items("pods", "--selector=app=redis")
     now = dt.datetime.now(dt.UTC)
     since = cost.moment(kube.get("namespace", namespace)["metadata"]["creationTimestamp"])
-    state = (trouble.ended(job) or "running") if job else "not there"
+    state = (diagnostics.ended(job) or "running") if job else "missing"
     print(f"job        {name} ({state.lower()})")  # noqa: T201
     print(f"workers    {workers(pods)}")  # noqa: T201
     rates, hours = json.loads(os.environ["BATCH_RATES"]), cost.job_hours(job or {}, now)
     print(f"cost       {cost.so_far(rates, since, hours, now)}")  # noqa: T201
     events = kube.items("events")
     claims = kube.items("persistentvolumeclaims")
-    wrong = trouble.everything(job, [*pods, *others], claims, events)
+    wrong = diagnostics.everything(job, [*pods, *others], claims, events)
     for line in wrong:
         print(printable(f"WRONG      {line}"))  # noqa: T201
-    if trouble.keeps_commands_out([*pods, *others], claims, events):
-        print("queue      not asked: a pod for that would not start either")  # noqa: T201
-        return _WRONG_FOR_ALL
-    return _WRONG if wrong else 0
+    if diagnostics.keeps_commands_out([*pods, *others], claims, events):
+        print("queue      not queried: a pod for that could not start either")  # noqa: T201
+        return COMMANDS_BLOCKED
+    return ExitCode.INCOMPLETE if wrong else ExitCode.DONE
 
 
 def status(pod: str) -> int:
-    """Prints the queue and what is wrong with it; 3 when something is."""
+    """Print the queue and what is wrong with it; return INCOMPLETE when something is."""
     queue = _queue(pod)
     if queue is None:
-        raise Failure("the queue gave no answer: scripts/workload.sh queue status says why")
+        raise Failure("no answer from the queue: scripts/workload.sh queue status shows why")
     print(f"queue      {progress(queue)}")  # noqa: T201
     print(printable(f"head       {queue['head']['dataset'] or 'none'}"))  # noqa: T201
-    wrong = list(trouble.of_queue(queue))
+    wrong = list(diagnostics.of_queue(queue))
     for line in wrong:
         print(printable(f"WRONG      {line}"))  # noqa: T201
-    return _WRONG if wrong else 0
+    return ExitCode.INCOMPLETE if wrong else ExitCode.DONE
 
 
 def follow(pod: str) -> int:
-    """Shows progress until the Job has ended.
+    """Show progress until the Job has ended.
 
-    Returns 0 when it is complete, 3 when it failed, POD_LOST when the pod went away.
+    Return DONE when it is complete, INCOMPLETE when it failed, HANDED_BACK when the pod went away
+    and another one could resume.
     """
     line, silent, unreachable = _Display(), 0, 0
     while True:
@@ -124,16 +123,16 @@ def follow(pod: str) -> int:
             pause(POLL_SECONDS)
             continue
         unreachable = 0
-        end, queue = trouble.ended(job), _queue(pod)
+        end, queue = diagnostics.ended(job), _queue(pod)
         if queue:
             line.progress(f"{progress(queue)}; workers: {workers(pods)}")
-        line.wrong([trouble.of_pod(each) for each in pods])
-        line.wrong(trouble.of_queue(queue) if queue else [])
+        line.wrong([diagnostics.of_pod(each) for each in pods])
+        line.wrong(diagnostics.of_queue(queue) if queue else [])
         if end:
             return _ended(end, job, pods, queue, line)
         silent = 0 if queue else silent + 1
         if silent > SILENT_POLLS:
-            return POD_LOST
+            return ExitCode.HANDED_BACK
         pause(POLL_SECONDS)
 
 
@@ -146,15 +145,15 @@ def _ended(
 ) -> int:
     name = job["metadata"]["name"]
     if end == "Failed":
-        line.wrong([trouble.of_job(job, pods)])
-        return _WRONG
+        line.wrong([diagnostics.of_job(job, pods)])
+        return ExitCode.INCOMPLETE
     if queue and queue["waiting"]:
         raise Failure(
             f"Job {name} has ended and {queue['waiting']} datasets wait: give it another run "
             "(scripts/train.sh --run NAME)"
         )
     line.stay(f"Job {name} is complete" + (f": {progress(queue)}" if queue else ""))
-    return 0
+    return ExitCode.DONE
 
 
 class _Display(Line):
@@ -166,13 +165,13 @@ class _Display(Line):
         self._told: set[str] = set()
 
     def progress(self, text: str) -> None:
-        """Shows how far it is: over the last line on a terminal, elsewhere on one of its own."""
+        """Show how far it is: over the last line on a terminal, elsewhere on one of its own."""
         if text != self._last:
             self._last = text
             (self.update if self.live else self.stay)(text)
 
     def wrong(self, lines: Iterable[str | None]) -> None:
-        """Shows what is wrong, unless it was shown already."""
+        """Show what is wrong, unless it was shown already."""
         for text in lines:
             if text and text not in self._told:
                 self._told.add(text)
@@ -188,7 +187,7 @@ def _main() -> int:
         case ["follow", pod]:
             return follow(pod)
         case words:
-            raise Failure(f"no such words: {words}", 2)
+            raise unknown_arguments(words)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.needs import Unable
 
-from scripts.cluster import trouble
+from scripts.cluster import diagnostics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ class Cluster:
             if pod["status"].get("phase") in ("Succeeded", "Failed"):
                 return self.ask("logs", "look", *inside)
             events = json.loads(self.ask("get", "events", *inside, "-o", "json"))["items"]
-            wrong = trouble.of_pod(pod, events)
+            wrong = diagnostics.of_pod(pod, events)
             now = time.monotonic()
             wrong_since = (wrong_since or now) if wrong else 0.0
             if (wrong and now - wrong_since > SETTLE_SECONDS) or now - began > WAIT_SECONDS:

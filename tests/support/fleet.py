@@ -53,7 +53,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Accident:
-    """At its ``time``-th passing of ``step`` the worker sends itself ``number``."""
+    """At its `time`-th passing of `step` the worker sends itself `number`."""
 
     step: str
     number: int = signal.SIGKILL
@@ -73,17 +73,17 @@ class Worker:
         return self.process.pid
 
     def wait(self) -> int:
-        """Its exit code, negative for a signal."""
+        """Return its exit code, negative for a signal."""
         self.process.join(PATIENCE_SECONDS)
         assert self.process.exitcode is not None, f"still running\n{self.log.read_text()}"
         return self.process.exitcode
 
     def signal(self, number: int) -> None:
-        """Reaches the worker, not its renewer."""
+        """Send a signal to the worker, not to its renewer."""
         os.kill(self.pid, number)
 
     def lose_node(self) -> None:
-        """Kills worker and renewer at once."""
+        """Kill worker and renewer at once."""
         os.killpg(self.pid, signal.SIGKILL)
         self.process.join(PATIENCE_SECONDS)
 
@@ -95,11 +95,11 @@ class Fleet:
         self.share, self.server = share, server
         self.logs = logs or share.parent
         self.slow_disk = self.logs / "slow-disk"
-        """While this file exists, every fsync of a worker takes ``SLOW_SECONDS`` longer."""
+        """While this file exists, every fsync of a worker takes `SLOW_SECONDS` longer."""
         self.workers: list[Worker] = []
 
     def start(self, accident: Accident | None = None, **settings: object) -> Worker:
-        """Starts one; settings are those of the environment, in lower case."""
+        """Start one; settings are those of the environment, in lower case."""
         environment = {
             "WORKLOAD_SHARE": str(self.share),
             "WORKLOAD_REDIS_URL": self.server.url,
@@ -115,7 +115,7 @@ class Fleet:
         return self.workers[-1]
 
     def stop(self) -> None:
-        """Kills whatever is left."""
+        """Kill whatever is left."""
         for worker in self.workers:
             try:
                 os.killpg(worker.pid, signal.SIGKILL)
@@ -126,7 +126,7 @@ class Fleet:
 
 @contextmanager
 def fleet(share: Path, server: EmbeddedRedis) -> Iterator[Fleet]:
-    """A fleet that ends with the test."""
+    """Yield a fleet that ends with the test."""
     started = Fleet(share, server)
     try:
         yield started
@@ -135,7 +135,7 @@ def fleet(share: Path, server: EmbeddedRedis) -> Iterator[Fleet]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Looks until ``condition`` holds; how long that takes proves nothing."""
+    """Look until `condition` holds; how long that takes proves nothing."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
@@ -148,7 +148,7 @@ def _world() -> World:
 
 
 def write_day(path: Path, number: int, start: dt.date) -> Path:
-    """Writes day ``number`` of a small world; about 600 rows."""
+    """Write day `number` of a small world; about 600 rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frame: pd.DataFrame = _world().day(number, start)
     if path.suffix == ".pkl":

@@ -74,7 +74,7 @@ class Resource:
 
     @property
     def physical_name(self) -> str:
-        """``metadata.name`` of a Kubernetes object."""
+        """`metadata.name` of a Kubernetes object."""
         return str(self.inputs["metadata"]["name"])
 
 
@@ -88,11 +88,11 @@ class Declared:
     log: list[str] = field(default_factory=list)
 
     def all(self, kind: str) -> list[Resource]:
-        """The resources of a type, which may be written without its module."""
+        """Return the resources of a type, which may be written without its module."""
         return [r for r in self.resources if r.type == kind or r.type.endswith(f":{kind}")]
 
     def one(self, kind: str, name: str | None = None) -> Resource:
-        """The only resource of a type, or the only one with that Kubernetes name."""
+        """Return the only resource of a type, or the only one with that Kubernetes name."""
         found = [
             resource
             for resource in self.all(kind)
@@ -163,13 +163,13 @@ class _Monitor(mocks.MockMonitor):
 
 
 def defaults() -> dict[str, Any]:
-    """The defaults of ``Pulumi.yaml``."""
+    """Return the defaults of `Pulumi.yaml`."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     return {key: entry["default"] for key, entry in project["config"].items()}
 
 
 def stack_config(stack: str) -> dict[str, Any]:
-    """The configuration that the engine hands to the program for a stack of this repository."""
+    """Return the configuration that the engine hands to the program for a stack."""
     config = {f"batch-aiml:{key}": value for key, value in defaults().items()}
     config |= yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     return config
@@ -183,10 +183,10 @@ def declare(
     computed: dict[str, _Properties] | None = None,
     **changes: object,
 ) -> Declared:
-    """Runs ``__main__.py`` for a stack, with ``changes`` to its configuration.
+    """Run `__main__.py` for a stack, with `changes` to its configuration.
 
     Args:
-        stack: ``dev`` or ``local``.
+        stack: `dev` or `local`.
         preview: whether what providers compute is unknown.
         project: Google Cloud project, None for none.
         computed: other outputs for resources of a type.
@@ -203,7 +203,7 @@ def declare(
 
 @functools.cache
 def _process() -> ProcessPoolExecutor:
-    """A process for the SDK, which leaves event loops and threads behind."""
+    """Start a process for the SDK, which leaves event loops and threads behind."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -281,7 +281,7 @@ def _merge(state: _Properties, more: _Properties) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Without the wrappings of secrets; unknown values stay ``rpc.UNKNOWN``."""
+    """Return a value without the wrappings of secrets; unknown ones stay `rpc.UNKNOWN`."""
     if isinstance(value, dict):
         if rpc._special_sig_key in value and "value" in value:
             return _plain(value["value"])

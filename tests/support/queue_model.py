@@ -1,4 +1,4 @@
-"""What the queue must do, in plain Python: the model that ``test_queue_machine.py`` compares with.
+"""What the queue must do, in plain Python: the model that `test_queue_machine.py` compares with.
 
 It knows nothing of Redis, Lua, time or bytes: lists, dictionaries, and leases that have run out or
 have not.
@@ -33,7 +33,7 @@ class Model:
         return self.commits[-1][1] if self.commits else None
 
     def first(self) -> str | None:
-        """The dataset whose turn it is."""
+        """Return the dataset whose turn it is."""
         return min(self.places, key=self.places.__getitem__, default=None)
 
     def unclaim(self, dataset: str) -> None:
@@ -88,7 +88,7 @@ class Model:
         self.leases[dataset] = False
 
     def claim(self, limit: int, holding: str | None = None, token: str = "") -> tuple[str, str]:
-        """What a claim must answer, and about which dataset; ``take`` is granted by the caller."""
+        """Return what a claim must answer, and about which dataset; the caller grants `take`."""
         self.reap(limit)
         if self.halted is not None and not self._precedes_halt(holding):
             return "halted", self.halted
@@ -104,7 +104,7 @@ class Model:
         return halt is not None and place is not None and place < halt
 
     def _next(self) -> str | None:
-        """The oldest that waits and is not a second copy."""
+        """Return the oldest that waits and is not a second copy."""
         while self.waiting:
             dataset = self.waiting.pop(0)
             if dataset not in self.done and dataset not in self.claims:
@@ -139,6 +139,6 @@ class Model:
             self.commits.append((dataset, checkpoint))
 
     def push(self, dataset: str) -> None:
-        """As the queue's own verb does it: nothing twice."""
+        """Push as the queue's own verb does: nothing twice."""
         if dataset not in {*self.waiting, *self.claims, *self.done}:
             self.waiting.append(dataset)

@@ -207,7 +207,7 @@ class Cluster:
         )
 
     def set_up(self) -> dict[str, str]:
-        """Tells the stand-ins what to answer; returns the environment of a script."""
+        """Tell the stand-ins what to answer; return the environment of a script."""
         state = {
             "template": TEMPLATE,
             "outputs": self.outputs,
@@ -233,7 +233,7 @@ class Cluster:
         }
 
     def run(self, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Runs a script; afterwards nothing that it made may be left."""
+        """Run a script; afterwards nothing that it made may be left."""
         done = subprocess.run(
             [ROOT / "scripts" / f"{script}.sh", *map(str, arguments)],
             env=self.set_up(),
@@ -250,31 +250,31 @@ class Cluster:
         return done
 
     def left(self) -> list[str]:
-        """Pods and temporary directories that are still there."""
+        """Return the pods and temporary directories that are still there."""
         return [p.name for pattern in ("pods/*", "tmp.*") for p in self.path.glob(pattern)]
 
     def running(self) -> list[int]:
-        """Processes of the pods' commands that have not ended."""
+        """Return the processes of the pods' commands that have not ended."""
         pids = [int(path.suffix[1:]) for path in (self.path / "running").glob("*")]
         return [pid for pid in pids if psutil.pid_exists(pid)]
 
     def made(self) -> list[dict[str, Any]]:
-        """The pods that were created so far."""
+        """Return the pods that were created so far."""
         path = self.path / "made"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def passed(self) -> list[int]:
-        """Bytes that each transfer has moved so far: lists and files, without the answers."""
+        """Return the bytes that each transfer has moved: lists and files, without the answers."""
         path = self.path / "passed"
         return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def calls(self, tool: str = "calls") -> list[Any]:
-        """What kubectl (with its configuration's text, mode and path) or pulumi was asked."""
+        """Return what kubectl (with its configuration: text, mode, path) or pulumi was asked."""
         return [json.loads(line) for line in (self.path / tool).read_text().splitlines()]
 
 
 def job(**status: Any) -> dict[str, Any]:
-    """A Job as the API shows it."""
+    """Return a Job as the API shows it."""
     return {"metadata": {"name": JOB, "namespace": "batch-aiml"}, "status": status}
 
 

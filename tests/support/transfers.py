@@ -50,7 +50,7 @@ class Pipe(io.RawIOBase):
 
 
 def put_all(share: Path, contents: dict[str, bytes], breaks_after: int = sys.maxsize) -> list[str]:
-    """Sends files until the pipe breaks; returns what the receiver answered."""
+    """Send files until the pipe breaks; return what the receiver answered."""
     pipe = Pipe(contents, breaks_after)
     try:
         receive(share, pipe.stream, pipe.answer)

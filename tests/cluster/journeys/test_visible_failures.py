@@ -65,7 +65,7 @@ def test_a_dataset_that_is_refused_is_named_with_the_reason(refused: Result) -> 
     assert refused.code == WRONG, refused.output
     _, job, dataset = _wrong(refused)
     assert job.startswith("Job workload-refused-")
-    assert job.endswith("failed: PodFailurePolicy: datasets were left out, or the chain halted")
+    assert job.endswith("failed: PodFailurePolicy: drained with dead letters, or halted")
     assert dataset.startswith(f"{REFUSED} was refused: ")
 
 

@@ -37,13 +37,13 @@ def _declared(stack: str = "dev", *, preview: bool = False) -> Declared:
 
 @pytest.fixture(params=[False, True], ids=["up", "preview"])
 def dev(request: pytest.FixtureRequest) -> Declared:
-    """The dev stack, once with everything known and once with what a first preview knows."""
+    """Return the dev stack, with everything known and with what a first preview knows."""
     return _declared(preview=request.param)
 
 
 @pytest.fixture
 def up() -> Declared:
-    """The dev stack with everything known."""
+    """Return the dev stack with everything known."""
     return _declared()
 
 
@@ -463,9 +463,15 @@ def test_the_worker_finds_share_queue_and_password(dev: Declared) -> None:
 def test_workers_and_operators_commands_learn_with_the_trainer_of_the_configuration(
     dev: Declared,
 ) -> None:
-    own = declare(trainer="workload.trainers.mine:Mine")
-    assert own.outputs["job_name"] != declare().outputs["job_name"]
-    for stack, trainer in ((dev, "fraud"), (own, "workload.trainers.mine:Mine")):
+    own = declare(trainer="workload.trainers.mine:Mine?season=7")
+    labelled = declare(label="IS FRAUD")
+    names = {stack.outputs["job_name"] for stack in (declare(), own, labelled)}
+    assert len(names) == 3
+    for stack, trainer in (
+        (dev, "fraud"),
+        (own, "workload.trainers.mine:Mine?season=7"),
+        (labelled, "fraud?label=IS%20FRAUD"),
+    ):
         for resource in (stack.one(JOB), stack.one(TEMPLATE, "workload-command")):
             environment = {e["name"]: e.get("value") for e in _container(resource)["env"]}
             assert environment["WORKLOAD_TRAINER"] == trainer

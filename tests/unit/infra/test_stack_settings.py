@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import yaml
@@ -181,10 +182,56 @@ def test_text_from_the_configuration_becomes_typed() -> None:
         *(
             (
                 {"trainer": trainer},
-                f"batch-aiml:trainer = {trainer or '(empty)'}: must be fraud, or module:attribute "
-                "of your own such as workload.trainers.mine:Mine",
+                f"batch-aiml:trainer = {shown}: must be fraud, or module:attribute of your own "
+                "such as workload.trainers.mine:Mine; options follow as ?name=value&name=value, "
+                "percent-encoded",
             )
-            for trainer in ("", "Fraud", "mine.py", "mine:", "mine:a b", "a.b:c:d", "fraud\n")
+            for trainer, shown in (
+                ("", "(empty)"),
+                ("fraud\n", r"'fraud\n'"),
+                *(
+                    (text, text)
+                    for text in (
+                        "Fraud",
+                        "mine.py",
+                        "mine:",
+                        "mine:a b",
+                        "a.b:c:d",
+                        "fraud?",
+                        "fraud?label",
+                        "fraud?label=",
+                        "fraud?label=a b",
+                        "fraud?label=a+b",
+                        "fraud?label=%4",
+                        "fraud?label=$(HOME)",
+                        "fraud?a=1&",
+                        "mine:Mine?2=1",
+                    )
+                ),
+            )
+        ),
+        (
+            {"trainer": "fraud?label=%ff"},
+            "batch-aiml:trainer = fraud?label=%ff: must have options in UTF-8, percent-encoded",
+        ),
+        (
+            {"trainer": "mine:Mine?a=1&b=2&a=3"},
+            "batch-aiml:trainer = mine:Mine?a=1&b=2&a=3: must give the option a once",
+        ),
+        (
+            {"trainer": "mine:Mine?season=7", "label": "TX_FRAUD"},
+            "batch-aiml:label = TX_FRAUD: must be empty with trainer mine:Mine?season=7: it names "
+            "the label column of the trainer fraud; a trainer of your own takes options as "
+            "mine:Mine?name=value",
+        ),
+        (
+            {"trainer": "fraud?label=TX_FRAUD", "label": "TX_FRAUD"},
+            "batch-aiml:label = TX_FRAUD: must be empty with trainer fraud?label=TX_FRAUD, which "
+            "names the label",
+        ),
+        (
+            {"label": "a\nb"},
+            r"batch-aiml:label = 'a\nb': must be a column's name of at most 200 characters",
         ),
         (
             {"cluster": "existing", "redis_mode": "memorystore"},
@@ -233,11 +280,27 @@ def test_a_trainer_of_ones_own_is_named_by_its_import_path() -> None:
         assert parse({**defaults(), "trainer": trainer}, PROJECT).trainer == trainer
 
 
+def test_a_trainers_options_are_percent_encoded_and_the_label_is_one_of_them() -> None:
+    def specification(**changes: str) -> str:
+        return parse({**defaults(), **changes}, PROJECT).trainer_specification
+
+    assert specification() == "fraud"
+    assert specification(trainer="mine:Mine?season=7") == "mine:Mine?season=7"
+    assert specification(label="TX_FRAUD") == "fraud?label=TX_FRAUD"
+    assert specification(trainer="fraud?a=1", label="b") == "fraud?a=1&label=b"
+    label = "is fraud? 100 %/ü&$(HOME)"
+    encoded = specification(label=label)
+    assert parse_qs(encoded.partition("?")[2], strict_parsing=True) == {"label": [label]}
+    assert specification(trainer=encoded) == encoded
+
+
 def test_a_refused_setting_declares_nothing() -> None:
     with pytest.raises(SettingsError, match="parallelism"):
         declare(parallelism=0)
     with pytest.raises(SettingsError, match="trainer = none: must be fraud, or module:attribute"):
         declare(trainer="none")
+    with pytest.raises(SettingsError, match="label = TX_FRAUD: must be empty"):
+        declare(trainer="mine:Mine", label="TX_FRAUD")
     with pytest.raises(SettingsError, match="no such key"):
         declare(paralelism=1)
     with pytest.raises(SettingsError, match="gcp:project"):

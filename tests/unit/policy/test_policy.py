@@ -63,7 +63,7 @@ def _violations(resource: Resource, **config: float) -> dict[str, list[str]]:
 
 
 def _changed(kind: str, stack: str, changes: dict[str, Any]) -> Resource:
-    """A resource of our own stack with values at dotted paths set, or taken away."""
+    """Return a resource of our own stack with values at dotted paths set, or taken away."""
     [original] = [r for r in _resources(stack) if r.type == kind and r.name != "apis"][:1]
     properties: Any = copy.deepcopy(original.properties)
     for path, value in changes.items():

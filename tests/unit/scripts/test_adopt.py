@@ -12,7 +12,7 @@ SHARE = "projects/my-project/locations/us-central1-b/instances/batch-aiml-filest
 
 
 def _adopt(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script against a Pulumi that prints its arguments, one a line."""
+    """Run the script against a Pulumi that prints its arguments, one a line."""
     pulumi = directory / "pulumi"
     pulumi.write_text('#!/bin/sh\ncase $1 in stack) echo dev ;; *) printf "%s\\n" "$@" ;; esac\n')
     pulumi.chmod(0o755)
@@ -38,7 +38,7 @@ def test_a_resource_goes_where_the_program_has_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        ((), "a name and an ID are wanted"),
+        ((), "a name and an ID are required"),
         (("redis-leader", SHARE), "redis-leader: must be share-filestore"),
         (("cluster-gke", SHARE), "must be the path of such a resource"),
         (("share-filestore", "batch-aiml-filestore"), "must be the path of such a resource"),

@@ -80,12 +80,12 @@ class Project:
         self.set_up()
 
     def set_up(self) -> None:
-        """Tells gcloud what exists and what is to fail."""
+        """Tell gcloud what exists and what is to fail."""
         state = {"made": self.made, "failures": self.failures}
         (self.path / "state.json").write_text(json.dumps(state))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs the script."""
+        """Run the script."""
         return subprocess.run(
             [SCRIPT, *arguments],
             env={"PATH": f"{self.path}:/usr/bin:/bin"},
@@ -95,14 +95,14 @@ class Project:
         )
 
     def calls(self) -> list[list[str]]:
-        """What gcloud was asked since the last look."""
+        """Return what gcloud was asked since the last look."""
         path = self.path / "calls"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
     def changes(self) -> list[list[str]]:
-        """The calls that are more than questions, without gcloud's --quiet."""
+        """Return the calls that change something, without gcloud's --quiet."""
         return [
             [word for word in call if word != "--quiet"]
             for call in self.calls()
@@ -405,7 +405,7 @@ def test_a_grant_that_keeps_failing_says_why_and_stops(project: Project) -> None
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "PERMISSION_DENIED: no",
-        "bootstrap: stopped: mend what gcloud says, run this again",
+        "bootstrap: stopped: fix what gcloud reports, then run this again",
     ]
     assert not [call for call in project.calls() if "roles/iam.serviceAccountTokenCreator" in call]
     project.failures = []

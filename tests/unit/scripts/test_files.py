@@ -150,7 +150,7 @@ def datasets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
-    """Makes a pod with a new share."""
+    """Return what makes a pod with a new share."""
 
     def make(number: int = 0, **limits: list[int]) -> Pod:
         made = Pod(
@@ -164,7 +164,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Every file below a directory, hidden ones too."""
+    """Return every file below a directory, hidden ones too."""
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
@@ -219,10 +219,10 @@ def test_breaks_are_counted_from_the_last_file_that_was_finished(
 ) -> None:
     lists = sum(map(len, list_lines([described(f"datasets/{n}", c) for n, c in DATASETS.items()])))
     there = pod(asked=[0, 10, 20, 30, lists + 7, *[0] * (files.TRIES - 1)])
-    with pytest.raises(Failure, match=r"the connection broke.*; run this again, it goes on from"):
+    with pytest.raises(Failure, match=r"the connection broke.*; run this again to resume"):
         files.send_all(datasets, "pod")
     assert there.connections == 4 + files.TRIES
-    assert capsys.readouterr().out.count("going on") == 4 + files.TRIES - 1
+    assert capsys.readouterr().out.count("resuming") == 4 + files.TRIES - 1
 
 
 def test_a_source_that_becomes_shorter_is_one_line(
@@ -401,7 +401,7 @@ def test_a_list_that_makes_no_sense_is_one_line_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
     monkeypatch.setattr(files, "talking", lambda *_: says(words))
-    with pytest.raises(Failure, match="the share's list makes no sense"):
+    with pytest.raises(Failure, match="unexpected list of the share"):
         files.fetch_all(tmp_path / "inner/results", "pod")
     assert tree(tmp_path) == {}
 
@@ -433,7 +433,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(
     datasets: Path, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
     monkeypatch.setattr(files, "talking", lambda *_: says(words))
-    with pytest.raises(Failure, match="the share's answer makes no sense"):
+    with pytest.raises(Failure, match="unexpected answer of the share"):
         files.send_all(datasets, "pod")
 
 
@@ -442,7 +442,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(
 
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a program the kubectl."""
+    """Make a program the kubectl."""
 
     def make(program: str) -> None:
         (tmp_path / "kubectl").write_text(f"import os, sys, time\n{program}\n")

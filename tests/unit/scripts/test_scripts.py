@@ -56,7 +56,7 @@ def queued(cluster: Cluster, data: Path) -> Cluster:
 
 
 def shared(cluster: Cluster) -> dict[str, bytes]:
-    """Every file of the share, hidden ones too."""
+    """Return every file of the share, hidden ones too."""
     return {
         p.relative_to(cluster.share).as_posix(): p.read_bytes()
         for p in cluster.share.rglob("*")
@@ -222,7 +222,7 @@ def test_a_transfer_that_gave_up_goes_on_where_it_was(cluster: Cluster, data: Pa
     cluster.breaks = [400_000] * 5
     done = cluster.run("transfer-datasets", data)
     assert done.returncode == 1
-    assert_one_line(done, "lost connection to pod; run this again, it goes on from there")
+    assert_one_line(done, "lost connection to pod; run this again to resume")
     [partial] = [name for name in shared(cluster) if name.endswith(".partial")]
     assert 2_000_000 - 5 * 1000 < len(shared(cluster)[partial]) < 2_000_000
     assert DAYS[0] not in shared(cluster)
@@ -239,7 +239,7 @@ def test_a_corrupted_partial_file_is_sent_again(cluster: Cluster, data: Path) ->
     cluster.breaks = []
     done = cluster.run("transfer-datasets", data)
     assert done.returncode == 0, done.stderr
-    assert "what came has another hash; send it again; going on" in done.stdout
+    assert "what came has another hash; send it again; resuming" in done.stdout
     assert shared(cluster)[DAYS[0]] == (data / "training/2018-04-01.pkl").read_bytes()
 
 
@@ -296,7 +296,7 @@ def test_status_tells_queue_workers_and_cost(queued: Cluster) -> None:
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert lines["job"] == f"{JOB} (complete)"
     assert lines["workers"] == "1 succeeded"
-    assert lines["queue"] == "0 of 3 datasets learned (0 %), 0 in work, 3 waiting"
+    assert lines["queue"] == "0 of 3 datasets learned (0 %), 0 in progress, 3 waiting"
     assert "workers at most 0.50; an estimate" in lines["cost"]
     assert "WRONG" not in lines
 
@@ -315,10 +315,10 @@ def test_status_tells_what_is_wrong_and_ends_with_3(queued: Cluster, client: red
     assert done.returncode == 3
     wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
     assert wrong == [
-        "WRONG      pod w-1 ends again and again: CrashLoopBackOff",
+        "WRONG      pod w-1 keeps crashing: CrashLoopBackOff",
         rf"WRONG      {DAYS[0]} was skipped: broken\x1b[31m",
     ]
-    left = "0 of 3 datasets learned (0 %), 0 in work, 2 waiting, 1 left out"
+    left = "0 of 3 datasets learned (0 %), 0 in progress, 2 waiting, 1 left out"
     assert f"queue      {left}" in done.stdout.splitlines()
 
 
@@ -329,7 +329,7 @@ def test_status_does_not_wait_for_a_pod_that_could_not_start_either(queued: Clus
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.splitlines()[-2:] == [
         "WRONG      pod w-1: image w@1 can't be pulled (ErrImagePull)",
-        "queue      not asked: a pod for that would not start either",
+        "queue      not queried: a pod for that could not start either",
     ]
     assert len(queued.made()) == made
 
@@ -340,7 +340,7 @@ def test_status_tells_why_an_update_broke_off_before_there_was_a_job(queued: Clu
     done = queued.run("status")
     assert (done.returncode, done.stderr) == (3, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"job        {JOB} (not there)"
+    assert lines[0] == f"job        {JOB} (missing)"
     assert "WRONG      claim fileserver-claim can't be bound: it is Pending" in lines
     assert any(line.endswith("run pulumi up") for line in lines)
 
@@ -481,7 +481,7 @@ def test_a_failed_job_is_explained_its_results_fetched_and_nothing_destroyed(
 def test_without_a_terminal_or_yes_nothing_is_changed(cluster: Cluster, data: Path) -> None:
     done = cluster.run("train", data)
     assert done.returncode == 2
-    assert_one_line(done, "nobody to ask: say --yes")
+    assert_one_line(done, "not a terminal: pass --yes to skip confirmation")
     assert not (cluster.path / "pulumi-calls").exists()
 
 

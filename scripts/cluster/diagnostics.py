@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workload.errors import ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,15 +17,9 @@ _MOUNTING = {"FailedMount", "FailedAttachVolume"}
 _LATER = {"WaitForFirstConsumer", "ExternalProvisioning", "Provisioning"}
 """Events of a claim that is only waiting for its pod."""
 
-_EXITS = {
-    2: "wrong configuration; scripts/logs.sh says which",
-    3: "datasets were left out, or the chain halted",
-}
-"""Exit codes of a worker that another try can't change."""
-
 
 def of_pod(pod: Object, events: Sequence[Object] = ()) -> str | None:
-    """Why a pod does not run; None when it does, has ended, or only needs time."""
+    """Return why a pod does not run; None when it does, has ended, or only needs time."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for container in status.get("containerStatuses", []):
         if wrong := _of_container(name, container):
@@ -48,14 +44,14 @@ def _of_container(pod: str, container: Object) -> str | None:
     if reason in _CONFIGURATION:
         return f"pod {pod} can't start: {message or reason}"
     if reason == "CrashLoopBackOff":
-        return f"pod {pod} ends again and again: {message or reason}"
+        return f"pod {pod} keeps crashing: {message or reason}"
     if state.get("terminated", {}).get("reason") == "OOMKilled":
         return f"pod {pod} ran out of memory; raise worker_memory"
     return None
 
 
 def of_claim(claim: Object, events: Sequence[Object] = ()) -> str | None:
-    """Why a claim is not bound; None when it is, or waits for a pod."""
+    """Return why a claim is not bound; None when it is, or waits for a pod."""
     name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase")
     if phase == "Bound":
         return None
@@ -67,18 +63,20 @@ def of_claim(claim: Object, events: Sequence[Object] = ()) -> str | None:
 
 
 def of_job(job: Object, pods: Sequence[Object] = ()) -> str | None:
-    """Why the Job failed; None when it did not."""
+    """Return why the Job failed; None when it did not."""
     condition = end(job)
     if condition is None or condition["type"] != "Failed":
         return None
     reason, message = condition.get("reason", ""), _line(condition.get("message", ""))
     codes = {code for pod in pods for code in _exit_codes(pod)}
-    why = "; ".join(_EXITS[code] for code in sorted(codes & _EXITS.keys()))
+    why = "; ".join(code.meaning for code in ExitCode if code.final and code in codes)
+    if ExitCode.USAGE in codes:
+        why += " (scripts/logs.sh shows which)"
     return f"Job {job['metadata']['name']} failed: {reason}: {why or message}"
 
 
 def of_queue(queue: Object) -> Iterator[str]:
-    """Datasets that were left out, and a chain that stands still."""
+    """Yield a line for each dataset that was left out, and one for a halted chain."""
     for letter in queue["dead"]:
         yield f"{letter['dataset']} was {letter['kind']}: {letter['reason']}"
     if queue["halted"]:
@@ -92,18 +90,18 @@ def of_queue(queue: Object) -> Iterator[str]:
 def everything(
     job: Object | None, pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
 ) -> list[str]:
-    """All that is wrong; what follows from a claim is left out."""
+    """Return all that is wrong, without what follows from a claim."""
     lines = [line for claim in claims if (line := of_claim(claim, events))]
     wrong = bool(lines)
     lines += [line for line in _of_pods(pods, events) if not (wrong and "unbound" in line)]
     if job is None:
-        return [*lines, "the Job is not there: the last update did not end well; run pulumi up"]
+        return [*lines, "the Job does not exist: the last update did not finish; run pulumi up"]
     failed = of_job(job, pods)
     return [*lines, failed] if failed else lines
 
 
 def _of_pods(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[str]:
-    """A line for all pods that the same is wrong with; the details of the first are told."""
+    """Yield a line for all pods with the same problem; details are those of the first."""
     alike: dict[str, list[str]] = {}
     for pod in pods:
         if line := of_pod(pod, events):
@@ -117,7 +115,7 @@ def _of_pods(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[str]:
 def keeps_commands_out(
     pods: Sequence[Object], claims: Sequence[Object], events: Sequence[Object]
 ) -> bool:
-    """Whether a pod of a command could not start either, or not reach Redis.
+    """Return whether a pod of a command could not start either, or not reach Redis.
 
     Args:
         pods: the Job's and Redis's; every claim counts when there are none yet.
@@ -138,13 +136,13 @@ def keeps_commands_out(
 
 
 def ended(job: Object) -> str | None:
-    """``Complete`` or ``Failed`` when the Job is over, else None."""
+    """Return `Complete` or `Failed` when the Job is over, else None."""
     condition = end(job)
     return str(condition["type"]) if condition else None
 
 
 def end(job: Object) -> Object | None:
-    """The condition that says that the Job is over."""
+    """Return the condition with which the Job is over, else None."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
             over: Object = condition

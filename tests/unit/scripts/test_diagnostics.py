@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import cost, kube, pods, trouble
+from scripts.cluster import cost, diagnostics, kube, pods
 from scripts.cluster.console import Failure
 from scripts.cluster.pods import manifest
 from tests.support.stand_ins import TEMPLATE, job
@@ -45,7 +45,7 @@ UNSCHEDULABLE: dict[str, Any] = {
 def test_an_image_that_can_not_be_pulled_is_named_with_the_reason(reason: str) -> None:
     state = container(waiting={"reason": reason, "message": "not\nfound"})
     line = "pod w-1: image w@1 can't be pulled (not found)"
-    assert trouble.of_pod(pod(**state)) == line
+    assert diagnostics.of_pod(pod(**state)) == line
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_an_image_that_can_not_be_pulled_is_named_with_the_reason(reason: str) -
     [
         (UNSCHEDULABLE, "pod w-1 can't be scheduled: 0/3 ok"),
         (container(waiting={"reason": "CreateContainerConfigError", "message": "no s"}), "no s"),
-        (container(waiting={"reason": "CrashLoopBackOff", "message": "b"}), "again and again: b"),
+        (container(waiting={"reason": "CrashLoopBackOff", "message": "b"}), "keeps crashing: b"),
         (container(terminated={"reason": "OOMKilled", "exitCode": 137}), "out of memory"),
     ],
 )
 def test_a_pod_that_does_not_run_is_told_why(status: dict[str, Any], words: str) -> None:
-    assert words in str(trouble.of_pod(pod(**status)))
+    assert words in str(diagnostics.of_pod(pod(**status)))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_pod_that_does_not_run_is_told_why(status: dict[str, Any], words: str)
     ],
 )
 def test_a_pod_that_runs_or_needs_time_is_not_complained_about(well: dict[str, Any]) -> None:
-    assert trouble.of_pod(well) is None
+    assert diagnostics.of_pod(well) is None
 
 
 def test_a_volume_that_can_not_be_mounted_is_the_pods_latest_event() -> None:
@@ -81,28 +81,28 @@ def test_a_volume_that_can_not_be_mounted_is_the_pods_latest_event() -> None:
         event("Pod", "w-1", "FailedMount", "old", "1"),
         event("Pod", "w-2", "FailedMount", "other", "3"),
     ]
-    assert trouble.of_pod(pod(), events) == "pod w-1 can't mount a volume: new"
+    assert diagnostics.of_pod(pod(), events) == "pod w-1 can't mount a volume: new"
 
 
 def test_a_claim_that_can_not_be_bound_is_told_why_unless_it_waits_for_its_pod() -> None:
     claim = {"metadata": {"name": "c"}, "status": {"phase": "Pending"}}
     failed = event("PersistentVolumeClaim", "c", "ProvisioningFailed", "no class x")
     later = event("PersistentVolumeClaim", "c", "WaitForFirstConsumer", "waiting")
-    assert trouble.of_claim(claim, [failed]) == "claim c can't be bound: no class x"
-    assert trouble.of_claim(claim) == "claim c can't be bound: it is Pending"
-    assert trouble.of_claim(claim, [later]) is None
-    assert trouble.of_claim({**claim, "status": {"phase": "Bound"}}, [failed]) is None
+    assert diagnostics.of_claim(claim, [failed]) == "claim c can't be bound: no class x"
+    assert diagnostics.of_claim(claim) == "claim c can't be bound: it is Pending"
+    assert diagnostics.of_claim(claim, [later]) is None
+    assert diagnostics.of_claim({**claim, "status": {"phase": "Bound"}}, [failed]) is None
 
 
 def test_a_failed_job_is_told_by_what_its_workers_ended_with() -> None:
     failed = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "long"}
     ended = pod(phase="Failed", **container(terminated={"exitCode": 2}))
-    told = trouble.of_job(job(conditions=[failed]), [ended])
+    told = diagnostics.of_job(job(conditions=[failed]), [ended])
     assert told is not None
-    assert "PodFailurePolicy: wrong configuration; scripts/logs.sh" in told
-    assert str(trouble.of_job(job(conditions=[failed]))).endswith("PodFailurePolicy: long")
-    assert trouble.of_job(job(conditions=[{**failed, "status": "False"}])) is None
-    assert trouble.of_job(job(active=1)) is None
+    assert "PodFailurePolicy: wrong arguments, settings or credentials (scripts/logs.sh" in told
+    assert str(diagnostics.of_job(job(conditions=[failed]))).endswith("PodFailurePolicy: long")
+    assert diagnostics.of_job(job(conditions=[{**failed, "status": "False"}])) is None
+    assert diagnostics.of_job(job(active=1)) is None
 
 
 def test_a_halted_chain_and_each_dead_letter_are_a_line() -> None:
@@ -110,32 +110,32 @@ def test_a_halted_chain_and_each_dead_letter_are_a_line() -> None:
         "dead": [{"dataset": "a.pkl", "kind": "refused", "reason": "too old"}],
         "halted": {"dataset": "b.pkl", "reason": "disk"},
     }
-    dead, halted = trouble.of_queue(queue)
+    dead, halted = diagnostics.of_queue(queue)
     assert dead == "a.pkl was refused: too old"
     assert halted.startswith("the chain halted at b.pkl: disk")
-    assert not list(trouble.of_queue({"dead": [], "halted": None}))
+    assert not list(diagnostics.of_queue({"dead": [], "halted": None}))
 
 
 def test_what_follows_from_a_claim_is_not_told_twice() -> None:
     claim = {"metadata": {"name": "c"}, "status": {"phase": "Pending"}}
     condition = {**UNSCHEDULABLE["conditions"][0], "message": "pod has unbound claims"}
     waiting = pod(conditions=[condition])
-    lines = trouble.everything(job(), [waiting], [claim], [])
+    lines = diagnostics.everything(job(), [waiting], [claim], [])
     assert lines == ["claim c can't be bound: it is Pending"]
-    assert len(trouble.everything(job(), [waiting], [], [])) == 1
+    assert len(diagnostics.everything(job(), [waiting], [], [])) == 1
 
 
 def test_a_claim_that_no_pod_of_the_stack_uses_keeps_no_command_out() -> None:
     claims = [{"metadata": {"name": name}, "status": {"phase": "Pending"}} for name in ("a", "b")]
     worker = pod(phase="Running")
     worker["spec"] = {"volumes": [{"name": "s", "persistentVolumeClaim": {"claimName": "a"}}]}
-    assert trouble.keeps_commands_out([worker], claims, [])
-    assert not trouble.keeps_commands_out([worker], claims[1:], [])
-    assert trouble.keeps_commands_out([], claims[1:], [])
+    assert diagnostics.keeps_commands_out([worker], claims, [])
+    assert not diagnostics.keeps_commands_out([worker], claims[1:], [])
+    assert diagnostics.keeps_commands_out([], claims[1:], [])
 
 
 def test_a_missing_job_is_told_with_what_to_do() -> None:
-    [line] = trouble.everything(None, [], [], [])
+    [line] = diagnostics.everything(None, [], [], [])
     assert line.endswith("run pulumi up")
 
 
@@ -153,7 +153,7 @@ def test_a_pod_whose_claim_can_not_be_bound_is_not_taken_for_one_that_needs_a_ma
 def test_what_is_wrong_with_many_pods_is_told_once() -> None:
     pulls = [{"reason": r, "message": r} for r in ("ErrImagePull", "ImagePullBackOff")]
     many = [pod(f"w-{n}", **container(waiting=pulls[n % 2])) for n in range(4)]
-    lines = trouble.everything(job(), [*many, pod("w-9", **UNSCHEDULABLE)], [], [])
+    lines = diagnostics.everything(job(), [*many, pod("w-9", **UNSCHEDULABLE)], [], [])
     assert lines == [
         "pod w-0: image w@1 can't be pulled (ErrImagePull) (and 3 more like this)",
         "pod w-9 can't be scheduled: 0/3 ok",
