@@ -38,12 +38,15 @@ def scores(frauds: int = 80, rows: int = 9600) -> dict[str, Any]:
         "rows": rows,
         "frauds": frauds,
         "alarms": half,
+        "true_positives": half,
+        "correct": rows - (frauds - half),
         "threshold": 0.5,
         "accuracy": (rows - (frauds - half)) / rows,
         "majority_accuracy": (rows - frauds) / rows,
         "average_precision": 0.5 if frauds else None,
         "roc_auc": 0.9 if frauds else None,
         "fraud_cards": frauds,
+        "cards_found": min(half, 100),
         "card_precision_100": min(half, 100) / 100 if frauds else None,
         "recall": half / frauds if frauds else None,
         "precision": 1.0 if half else None,
@@ -183,6 +186,19 @@ def test_pooling_adds_up_the_next_day_tests_only() -> None:
     assert pooled.majority_accuracy == pytest.approx(1 - 1 / 120)
     assert (pooled.card_precision, pooled.card_precision_limit) == (0.4, 0.8)
     assert pooled.average_precision == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_pooled_figure_is_of_counts_and_undefined_where_one_is_missing() -> None:
+    records = ledger(4)
+    for record in records[1:]:
+        record["metrics"]["next_day"] |= {"accuracy": 0.5, "recall": 0.1, "card_precision_100": 0.1}
+    pooled = pool_next_day([read_fold(record) for record in records])
+    assert (pooled.recall, pooled.precision, pooled.card_precision) == (0.5, 1.0, 0.4)
+    assert pooled.accuracy == pytest.approx(1 - 1 / 240)
+    for count in ("true_positives", "correct"):
+        del records[2]["metrics"]["next_day"][count]
+    pooled = pool_next_day([read_fold(record) for record in records])
+    assert (pooled.recall, pooled.precision, pooled.accuracy) == (None, None, None)
 
 
 def test_a_trailing_figure_pools_seven_calendar_days() -> None:

@@ -95,7 +95,7 @@ def _alarms(tested: Sequence[tuple[date, Scores]]) -> str:
         "learned.",
         plots.bars_plot(
             [(day, float(test.frauds)) for day, test in tested],
-            [(day, float(test.caught)) for day, test in tested],
+            [(day, float(test.true_positives or 0)) for day, test in tested],
             "Frauds by day, and those caught",
         ),
         ("box", "model", "caught"),
@@ -140,7 +140,7 @@ def _cards(tested: Sequence[tuple[date, Scores]]) -> str:
         f"If an investigator checks the {CARDS} cards ranked highest each day.",
         plots.bars_plot(
             [(day, float(test.fraud_cards or 0)) for day, test in cards],
-            [(day, float(test.cards_caught)) for day, test in cards],
+            [(day, float(test.cards_found or 0)) for day, test in cards],
             "Compromised cards by day, and those found",
         ),
         ("box", "model", "found"),

@@ -42,28 +42,24 @@ class Scores:
     rows: int
     frauds: int
     alarms: int | None
+    true_positives: int | None
+    """Frauds among the alarms."""
+    correct: int | None
+    """Rows that the alarms classify correctly."""
     threshold: float
     accuracy: float | None
     majority_accuracy: float | None
     average_precision: float | None
     roc_auc: float | None
     fraud_cards: int | None
+    cards_found: int | None
+    """Compromised cards among the `metrics.CARDS` ranked highest."""
     card_precision: float | None
     recall: float | None
     histogram: Histogram | None
     card_threshold: float | None
     """Score from which on alarms reach `metrics.CARDS` cards that day."""
     scenarios: Scenarios
-
-    @property
-    def caught(self) -> int:
-        """Frauds among the alarms."""
-        return round((self.recall or 0.0) * self.frauds)
-
-    @property
-    def cards_caught(self) -> int:
-        """Compromised cards among the `metrics.CARDS` cards ranked highest."""
-        return round((self.card_precision or 0.0) * CARDS)
 
     @property
     def ranks(self) -> bool:
@@ -164,16 +160,18 @@ def pool_next_day(folds: Iterable[Fold]) -> Pooled:
     histogram = pool(test.histogram for test in tests if test.histogram is not None)
     rows = sum(test.rows for test in tests)
     frauds = sum(test.frauds for test in tests)
-    caught = sum(test.caught for test in tests)
-    alarms = sum(test.alarms or 0 for test in tests)
-    right = sum(round((test.accuracy or 0.0) * test.rows) for test in tests)
-    cards = [test for test in tests if test.card_precision is not None]
+    true_positives = _sum(test.true_positives for test in tests)
+    found = [test.cards_found for test in tests if test.frauds and test.cards_found is not None]
     thresholds = [test.card_threshold for test in tests if test.card_threshold is not None]
     kinds = sorted({kind for test in tests for kind in test.scenarios})
     counts = {
         kind: [test.scenarios[kind] for test in tests if kind in test.scenarios] for kind in kinds
     }
-    limits = [min(test.fraud_cards, CARDS) for test in cards if test.fraud_cards is not None]
+    limits = [
+        min(test.fraud_cards, CARDS)
+        for test in tests
+        if test.frauds and test.fraud_cards is not None
+    ]
     return Pooled(
         days=len(tests),
         rows=rows,
@@ -181,11 +179,11 @@ def pool_next_day(folds: Iterable[Fold]) -> Pooled:
         base_rate=_share(frauds, rows),
         average_precision=pooled_average_precision(histogram),
         roc_auc=pooled_roc_auc(histogram),
-        recall=_share(caught, frauds),
-        precision=_share(caught, alarms),
-        accuracy=_share(right, rows),
+        recall=_share(true_positives, frauds),
+        precision=_share(true_positives, _sum(test.alarms for test in tests)),
+        accuracy=_share(_sum(test.correct for test in tests), rows),
         majority_accuracy=_share(rows - frauds, rows),
-        card_precision=_share(sum(test.cards_caught for test in cards), CARDS * len(cards)),
+        card_precision=_share(sum(found), CARDS * len(found)),
         card_precision_limit=_share(sum(limits), CARDS * len(limits)),
         histogram=histogram,
         card_threshold=statistics.median(thresholds) if thresholds else None,
@@ -242,12 +240,15 @@ def _scores(value: object) -> Scores | None:
         rows=_count(value.get("rows")) or 0,
         frauds=_count(value.get("frauds")) or 0,
         alarms=_count(value.get("alarms")),
+        true_positives=_count(value.get("true_positives")),
+        correct=_count(value.get("correct")),
         threshold=THRESHOLD if threshold is None else threshold,
         accuracy=_number(value.get("accuracy")),
         majority_accuracy=_number(value.get("majority_accuracy")),
         average_precision=_number(value.get("average_precision")),
         roc_auc=_number(value.get("roc_auc")),
         fraud_cards=_count(value.get("fraud_cards")),
+        cards_found=_count(value.get("cards_found")),
         card_precision=_number(value.get("card_precision_100")),
         recall=_number(value.get("recall")),
         histogram=_histogram(value.get("histogram")),
@@ -297,5 +298,10 @@ def _date(value: object) -> dt.date | None:
         return None
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if part is not None and whole else None
