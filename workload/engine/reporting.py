@@ -1,4 +1,4 @@
-"""When the reports are written, from what, and by whom: the trainer `fraud` has its own report."""
+"""When the reports are written, from what, and by whom: a trainer may have a report of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from workload.engine.ledger import NAME, read_ledger
 from workload.errors import UsageError
 from workload.share.store import write_atomic, writing
-from workload.trainers.identity import DEFAULT, made_by
+from workload.trainers.identity import made_by
+from workload.trainers.loading import report_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,10 +36,10 @@ class Report(Protocol):
         *,
         generated: datetime,
     ) -> tuple[Path, Path]:
-        """See `workload.fraud.report.write_report`."""
+        """See `workload.report.write_report`."""
 
     def closing_line(self, record: Mapping[str, object]) -> str:
-        """See `workload.fraud.report.closing_line`."""
+        """See `workload.report.closing_line`."""
 
 
 def closing_line(record: Mapping[str, Any]) -> str:
@@ -94,5 +95,4 @@ def _write(output: Path, lines: Sequence[Mapping[str, Any]], trainer: str) -> tu
 
 
 def _report(trainer: str) -> Report:
-    module = "workload.fraud.report" if trainer == DEFAULT else "workload.report.plain"
-    return cast("Report", import_module(module))
+    return cast("Report", import_module(report_module(trainer)))

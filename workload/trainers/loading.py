@@ -47,6 +47,11 @@ def name_of(trainer: str) -> str:
     return DEFAULT if trainer == DEFAULT else load(trainer, label="").name
 
 
+def report_module(name: str) -> str:
+    """Return the module that writes the reports of a trainer, by the name it is recorded under."""
+    return {DEFAULT: "workload.fraud.report"}.get(name, "workload.report")
+
+
 def _found(trainer: str) -> Any:  # noqa: ANN401 - anything may lie there
     if not _PATH.fullmatch(trainer):
         raise UsageError(
