@@ -192,17 +192,17 @@ def reliability(
     """
     joined = 4
     groups: list[tuple[float, float]] = []
-    rows = frauds = said = 0.0
+    rows = frauds = predicted = 0.0
     for position in range(1, BINS - 1):
         genuine, fraud = histogram["genuine"][position], histogram["fraud"][position]
         middle = (EDGES[position - 1] + EDGES[position]) / 2
         rows, frauds = rows + genuine + fraud, frauds + fraud
-        said += middle * (genuine + fraud)
+        predicted += middle * (genuine + fraud)
         if position % joined == 0 and rows >= fewest:
-            groups.append((_round(said / rows), _round(frauds / rows)))
-            rows = frauds = said = 0.0
+            groups.append((_round(predicted / rows), _round(frauds / rows)))
+            rows = frauds = predicted = 0.0
     if rows >= fewest:
-        groups.append((_round(said / rows), _round(frauds / rows)))
+        groups.append((_round(predicted / rows), _round(frauds / rows)))
     return groups
 
 
