@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from workload.report.elements import Warned
+from workload.report.elements import Notice
 from workload.text import plural, printable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def document(
     *,
     generated: datetime,
     package: str = "workload.report",
-    warnings: Sequence[Warned] = (),
+    warnings: Sequence[Notice] = (),
     **parts: object,
 ) -> str:
     """Write the page.
@@ -79,11 +79,11 @@ def checksum(step: Committed) -> tuple[str, str]:
     )
 
 
-def _left_out(dead: Sequence[Record]) -> list[Warned]:
+def _left_out(dead: Sequence[Record]) -> list[Notice]:
     if not dead:
         return []
     return [
-        Warned(
+        Notice(
             f"{plural(len(dead), 'dataset')} left out:",
             "the model has not seen them. The reasons are under Dead letters.",
         )

@@ -90,7 +90,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class Notice:
     """A warning above the figures.
 
     Attributes:

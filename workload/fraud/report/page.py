@@ -12,7 +12,7 @@ from workload.fraud.report.pooling import label_lag, pool_next_day, trailing
 from workload.fraud.report.scores import no_claim
 from workload.fraud.report.tables import datasets_table, scenarios_table, tests_table
 from workload.report.document import NEW_REPORT, checksum, document, span
-from workload.report.elements import Tile, Warned
+from workload.report.elements import Notice, Tile
 from workload.text import NONE, decimals, percent, plural
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def page(steps: Sequence[Step], dead: Sequence[Record], *, generated: datetime) 
     pooled = pool_next_day(steps)
     recent = trailing(steps)
     changes = drift(steps)
-    stale = [Warned("The model may be stale.", changes.warning)] if changes.warning else []
+    stale = [Notice("The model may be stale.", changes.warning)] if changes.warning else []
     return document(
         "fraud.html.jinja",
         [step.committed for step in steps],
