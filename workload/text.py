@@ -1,12 +1,19 @@
-"""Text from outside, made safe for logs and terminals."""
+"""How text from outside, counts and figures are written for people."""
 
 from __future__ import annotations
 
 import logging
 
+NONE = "n/a"
+"""Stands for a figure that is undefined."""
 
-def printable(text: str) -> str:
-    """Escapes what a terminal would act on or a log would break at: anyone may name a dataset."""
+
+def printable(text: object) -> str:
+    r"""Return text on one line, with invisible and control characters as escapes like \n.
+
+    Anyone may name a dataset: a terminal would act on such characters, a log would break at them.
+    """
+    text = str(text)
     if text.isprintable():
         return text
     return "".join(
@@ -14,9 +21,34 @@ def printable(text: str) -> str:
     )
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 day", "1,200 days"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def decimals(value: float | None, digits: int = 3) -> str:
+    """Return a figure with so many decimals, or as many digits where these would all be zeros."""
+    if value is None:
+        return NONE
+    text = f"{value:.{digits}f}"
+    return text if float(text) or not value else f"{value:.{digits}g}"
+
+
+def significant(value: float | None, digits: int = 5) -> str:
+    """Return a figure of any size with so many digits; whole numbers keep all of theirs."""
+    if value is None:
+        return NONE
+    return f"{value:,.{digits}g}" if value % 1 else f"{value:,.0f}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """Return a share as a percentage, with a space before the sign where no line breaks."""
+    return NONE if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
 class PrintableFormatter(logging.Formatter):
-    """Keeps each record on one line of printable characters."""
+    """Keep each record on one line of printable characters."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Formats as usual, then escapes."""
+        """Format as usual, then escape."""
         return printable(super().format(record))

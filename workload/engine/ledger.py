@@ -15,6 +15,7 @@ from workload.engine.checkpoints import CheckpointStore
 from workload.errors import UsageError
 from workload.queue import Commit, Queue
 from workload.share.durable import write_atomic, writing
+from workload.text import decimals
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
@@ -48,15 +49,12 @@ def commit_of(line: Mapping[str, Any]) -> Commit:
 def headline(record: Mapping[str, Any]) -> dict[str, str]:
     """The figures to show of a record where there is room for few: of the next day, if tested."""
     metrics = record["metrics"]["next_day"] or record["metrics"]["training"]
-    return {name: figure(metrics.get(name)) for name in record["headline"]}
+    return {name: _figure(metrics.get(name)) for name in record["headline"]}
 
 
-def figure(value: object) -> str:
-    """A metric for a line of text."""
-    if isinstance(value, float):
-        text = f"{value:.3f}"
-        return text if float(text) or not value else f"{value:.3g}"
-    return "n/a" if value is None else str(value)
+def _figure(value: object) -> str:
+    """Return a metric for a line of text."""
+    return decimals(value) if value is None or isinstance(value, float) else str(value)
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""When the reports are written, from what, and by whom: the trainer `fraud` has its own report."""
+"""When the reports are written, from what, and by whom: a trainer may have a report of its own."""
 
 from __future__ import annotations
 
@@ -36,15 +36,23 @@ class Report(Protocol):
         *,
         generated: datetime,
     ) -> tuple[Path, Path]:
-        """See `workload.fraud.report.write_report`."""
+        """See `workload.report.write_report`."""
 
     def closing_line(self, record: Mapping[str, object]) -> str:
-        """See `workload.fraud.report.closing_line`."""
+        """See `workload.report.closing_line`."""
+
+    def next_command(self, checkpoint: Path) -> str | None:
+        """See `workload.report.next_command`."""
 
 
 def closing_line(record: Mapping[str, Any]) -> str:
-    """How good the checkpoint of a ledger record is, in one line."""
+    """Say in one line how good the checkpoint of a ledger record is."""
     return _report(trainer_of(record)).closing_line(record)
+
+
+def next_command(record: Mapping[str, Any], output: Path) -> str | None:
+    """Return a command that uses the checkpoint of a ledger record, if its trainer has one."""
+    return _report(trainer_of(record)).next_command(output / record["checkpoint_file"])
 
 
 def refresh_report(

@@ -72,14 +72,17 @@ def evaluate(
         frauds, no genuine rows, no alarms):
 
         - `rows`, `frauds`, `alarms`: counts of transactions;
+        - `true_positives`: frauds among the alarms;
+        - `correct`: rows that the alarms classify correctly;
+        - `cards_found`: compromised cards among the 100 of `card_precision_100`;
         - `threshold`: the argument;
-        - `accuracy`: share of rows that the alarms classify correctly;
+        - `accuracy`: `correct` over `rows`;
         - `majority_accuracy`: accuracy of always answering "genuine";
         - `average_precision`: sum over distinct scores of precision times gain in recall, as
           scikit-learn's `average_precision_score`;
         - `roc_auc`: probability that a random fraud scores above a random genuine row, ties
           counting half (Mann-Whitney statistic);
-        - `fraud_cards`: distinct cards with at least one fraud;
+        - `fraud_cards`: compromised cards, those with at least one fraud;
         - `card_precision_100`: cards ranked by their highest score (ties: lower number first);
           the number among the first 100 that have a fraud, over 100. The divisor stays 100 when
           there are fewer cards, as in the handbook (chapter 4, card precision top-k);
@@ -106,31 +109,34 @@ def evaluate(
     frauds = int(np.count_nonzero(fraud))
     alarm = probability > threshold
     alarms = int(np.count_nonzero(alarm))
-    hits = int(np.count_nonzero(alarm & fraud))
-    wrong = alarms - hits + frauds - hits
+    true_positives = int(np.count_nonzero(alarm & fraud))
+    correct = int(np.count_nonzero(alarm == fraud))
     miss = probability - fraud
     ascending, of_frauds = _sorted(probability), probability[fraud]
     average_precision, roc_auc = _ranking(ascending, of_frauds)
     fraud_cards = np.unique(customer[fraud])
     checked = top_cards(probability, customer, CARDS)
-    caught = np.isin(checked, fraud_cards, assume_unique=True)
+    cards_found = int(np.count_nonzero(np.isin(checked, fraud_cards, assume_unique=True)))
     return {
         "rows": rows,
         "frauds": frauds,
         "alarms": alarms,
+        "true_positives": true_positives,
+        "correct": correct,
         "threshold": float(threshold),
-        "accuracy": _ratio(rows - wrong, rows),
+        "accuracy": _ratio(correct, rows),
         "majority_accuracy": _ratio(rows - frauds, rows),
         "average_precision": average_precision,
         "roc_auc": roc_auc,
         "fraud_cards": len(fraud_cards),
-        "card_precision_100": _ratio(int(np.count_nonzero(caught)), CARDS) if frauds else None,
+        "cards_found": cards_found,
+        "card_precision_100": _ratio(cards_found, CARDS) if frauds else None,
         "card_threshold_100": (
             float(probability[customer == checked[-1]].max()) if len(checked) == CARDS else None
         ),
         "scenarios": {} if scenario is None else _scenarios(scenario, customer, checked),
-        "recall": _ratio(hits, frauds),
-        "precision": _ratio(hits, alarms),
+        "recall": _ratio(true_positives, frauds),
+        "precision": _ratio(true_positives, alarms),
         "brier": _round(float(np.cumsum(miss * miss)[-1]) / rows) if rows else None,
         "histogram": _histogram(ascending, of_frauds),
     }
@@ -186,17 +192,17 @@ def reliability(
     """
     joined = 4
     groups: list[tuple[float, float]] = []
-    rows = frauds = said = 0.0
+    rows = frauds = predicted = 0.0
     for position in range(1, BINS - 1):
         genuine, fraud = histogram["genuine"][position], histogram["fraud"][position]
         middle = (EDGES[position - 1] + EDGES[position]) / 2
         rows, frauds = rows + genuine + fraud, frauds + fraud
-        said += middle * (genuine + fraud)
+        predicted += middle * (genuine + fraud)
         if position % joined == 0 and rows >= fewest:
-            groups.append((_round(said / rows), _round(frauds / rows)))
-            rows = frauds = said = 0.0
+            groups.append((_round(predicted / rows), _round(frauds / rows)))
+            rows = frauds = predicted = 0.0
     if rows >= fewest:
-        groups.append((_round(said / rows), _round(frauds / rows)))
+        groups.append((_round(predicted / rows), _round(frauds / rows)))
     return groups
 
 

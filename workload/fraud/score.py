@@ -13,7 +13,7 @@ import pyarrow.parquet
 from workload.errors import UsageError
 from workload.fraud.metrics import top_cards
 from workload.fraud.model import features
-from workload.fraud.model.features import FEATURES, SAID
+from workload.fraud.model.features import FEATURE_LABELS, FEATURES
 from workload.fraud.transactions import read_day
 from workload.share.durable import write_atomic, writing
 
@@ -151,7 +151,7 @@ def _to_check(
 
 def _reasons(model: FraudModel, columns: NDArray[np.int16]) -> dict[str, pa.Array]:
     """The columns that `explain` adds."""
-    said = pa.array(SAID.values())
+    labels = pa.array(FEATURE_LABELS.values())
     parts = range(0, len(columns), ROWS_AT_ONCE)
     mean = sum(
         model.learner.terms(columns[begin : begin + ROWS_AT_ONCE]).sum(axis=0) for begin in parts
@@ -168,7 +168,7 @@ def _reasons(model: FraudModel, columns: NDArray[np.int16]) -> dict[str, pa.Arra
         name: values
         for number in range(REASONS)
         for name, values in (
-            (f"REASON_{number + 1}", said.take(pa.array(feature[number]))),
+            (f"REASON_{number + 1}", labels.take(pa.array(feature[number]))),
             (f"LOG_ODDS_{number + 1}", pa.array(term[number])),
         )
     }

@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from workload.engine.ledger import ledger_if_any
-from workload.engine.reporting import closing_line, refresh_report
+from workload.engine.reporting import closing_line, next_command, refresh_report
 from workload.errors import UsageError
 from workload.local.display import RunDisplay, counting
 from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.share.listing import training_datasets
 from workload.text import printable
-from workload.trainers.identity import require_name, trainer_of
-from workload.trainers.loading import DEFAULT, name_of
+from workload.trainers.identity import require_name
+from workload.trainers.loading import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,10 +144,7 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")
-        scores = trainer_of(lines[-1]) == DEFAULT
-        if scores and not outcome.status.dead and not outcome.status.halted:
-            out.append(
-                f"Next: workload score --checkpoint {output / lines[-1]['checkpoint_file']} "
-                "--dataset FILE --out scores.csv"
-            )
+        command = next_command(lines[-1], output)
+        if command and not outcome.status.dead and not outcome.status.halted:
+            out.append(f"Next: {command}")
     print("\n".join(map(printable, out)))  # noqa: T201

@@ -108,7 +108,7 @@ def name_of(setting: str) -> str:
 
 def report_module(name: str) -> str:
     """Return the module that writes the report of the trainer of this name."""
-    return _REPORTS.get(name, "workload.report.plain")
+    return _REPORTS.get(name, "workload.report")
 
 
 def _found(path: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - anything may lie there

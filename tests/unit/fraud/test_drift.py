@@ -9,7 +9,7 @@ import pytest
 
 from workload.engine.chain import ChainState, Dataset, train
 from workload.fraud.report.drift import BEFORE, RECENT, drift
-from workload.fraud.report.summary import read_fold
+from workload.fraud.report.scores import read_step
 from workload.fraud.simulator import World
 from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import day_from_frame
@@ -75,6 +75,6 @@ def test_a_model_is_called_stale_when_the_world_changes_and_only_then(
 ) -> None:
     point, records = before
     _, later = learned(point, range(CHANGED_ON, CHANGED_ON + RECENT), changed)
-    warning = drift([read_fold(record) for record in [*records, *later]]).warning or ""
-    said = [part for part in ("average precision fell", "scores have shifted") if part in warning]
-    assert said == reasons, warning
+    warning = drift([read_step(record) for record in [*records, *later]]).warning or ""
+    found = [part for part in ("average precision fell", "scores have shifted") if part in warning]
+    assert found == reasons, warning

@@ -232,15 +232,15 @@ def test_figures_of_a_draw_are_those_of_its_cards_repeated() -> None:
         times = draws.weights[np.searchsorted(draws.cards, test.customer), column].astype(int)
         copy = np.concatenate([np.arange(each) for each in times])
         rows = np.repeat(np.arange(len(times)), times)
-        fraud, said = test.fraud[rows], probability[rows]
+        fraud, predicted = test.fraud[rows], probability[rows]
         assert got["average_precision"][column] == pytest.approx(
-            average_precision_score(fraud, said)
+            average_precision_score(fraud, predicted)
         )
-        assert got["roc_auc"][column] == pytest.approx(roc_auc_score(fraud, said))
-        assert got["brier"][column] == pytest.approx(np.mean((said - fraud) ** 2))
+        assert got["roc_auc"][column] == pytest.approx(roc_auc_score(fraud, predicted))
+        assert got["brier"][column] == pytest.approx(np.mean((predicted - fraud) ** 2))
         cards = test.customer[rows] * 100 + copy  # each drawn card a card of its own
         by_day = [
-            evaluate(said[today], fraud[today], cards[today])["card_precision_100"]
+            evaluate(predicted[today], fraud[today], cards[today])["card_precision_100"]
             for today in (test.number[rows] == day for day in (10, 11, 12))
         ]
         assert got["card_precision_100"][column] == pytest.approx(np.mean(by_day))  # type: ignore[arg-type]
@@ -291,7 +291,7 @@ def test_tests_without_frauds_have_no_figures_instead_of_wrong_ones() -> None:
     assert scenarios(none, probability) == {}
 
 
-def test_calibration_compares_what_was_said_with_what_happened() -> None:
+def test_calibration_compares_predicted_probability_with_observed_share() -> None:
     test, _ = a_test()
     perfect = calibration(test, test.fraud.astype(float))
     assert perfect["error"] == 0
@@ -377,8 +377,8 @@ def test_learned_baselines_learn_from_the_published_features_of_the_days_they_ar
         labels = (published[:, 4] > 1).astype(np.int8)
         columns = np.zeros((0, 0), np.int32)
         made.append(Prepared(number, replace(day, scenario=labels), columns, published))
-    said: list[str] = []
-    contenders: dict[str, Any] = learned_baselines(said.append)
+    reported: list[str] = []
+    contenders: dict[str, Any] = learned_baselines(reported.append)
     for name, contender in contenders.items():
         for each in made[:3]:
             contender = contender.fit(each)  # noqa: PLW2901 - a value
@@ -386,7 +386,7 @@ def test_learned_baselines_learn_from_the_published_features_of_the_days_they_ar
         assert average_precision_score(made[3].day.fraud, probability) > 0.9, name
         with pytest.raises(ValueError, match="without the published features"):
             contender.fit(replace(made[0], published=None))
-    assert said == [f"{name}, 3 days" for name in contenders]
+    assert reported == [f"{name}, 3 days" for name in contenders]
 
 
 # --- files, messages, the shape of the result -----------------------------------------------------
@@ -487,6 +487,64 @@ def test_result_has_the_documented_keys_and_its_text_the_lag_with_every_figure(
     text = as_text(result)
     assert text.count("8 days late") == 4
     assert "this learner" in text
+
+
+def a_result() -> dict[str, Any]:
+    """What `evaluate` returns, with figures that are long, undefined or bracketed."""
+    names = ("average_precision", "roc_auc", "card_precision_100", "brier")
+    recalls = [f"recall_at_precision_{wanted}" for wanted in (50, 80, 90)]
+    scored: dict[str, Any] = dict.fromkeys((*names, *recalls), 0.123456)
+    scored |= {"roc_auc": None, "interval": {name: [0.1, 0.2] for name in (*names, *recalls)}}
+    fold = {
+        **scored,
+        "training": ["2018-07-04", "2018-07-10"],
+        "test": ["2018-07-18", "2018-07-24"],
+        "frauds": 1_234_567,
+        "scenarios": {"2": {"frauds": 1_234_567, "caught": 617_283}},
+        "calibration": {"groups": [{"rows": 1_234_567, "probability": 0.25, "share": 0.5}]},
+    }
+    learned = {"folds": [fold], "mean": scored}
+    return {
+        "protocol": "handbook",
+        "lag_days": 8,
+        "days": {"number": 140, "first": "2018-04-01", "last": "2018-08-18"},
+        "interval": {"level": 0.95},
+        "chain": learned,
+        "window": learned,
+        "baselines": {},
+    }
+
+
+def test_no_figure_is_cut_wrapped_or_coloured_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = as_text(a_result())
+    for name, value in {"COLUMNS": "20", "FORCE_COLOR": "1", "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    text = as_text(a_result())
+    assert text == expected
+    assert text.isascii()
+    assert "\x1b" not in text
+    lines = [line.split("  ") for line in text.splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    figures = ["0.123 [0.100 0.200]", "n/a", "0.123 [0.100 0.200]", *["0.123"] * 3, "0.12346"]
+    assert ["this learner", "whole chain", *figures] in cells
+    days = ["2018-07-18 to 2018-07-24", "2018-07-04 to 2018-07-10"]
+    assert [*days, "1,234,567", *figures] in cells
+    assert ["2", "1,234,567", "617,283", "50%"] in cells
+    assert ["0.2500", "0.5000", "1,234,567"] in cells
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_figures_of_a_column_end_below_one_another() -> None:
+    result = a_result()
+    result["chain"]["folds"][0]["scenarios"]["3"] = {"frauds": 1, "caught": 1}
+    lines = as_text(result).splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("scenario "))
+    title, first, second = lines[row : row + 3]
+    end = title.index("frauds") + len("frauds")
+    assert first[:end].endswith("  1,234,567")
+    assert second[:end].endswith("  1")
 
 
 def test_command_prints_json_and_says_how_far_it_is(

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from bisect import bisect_left
 from collections import Counter
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -15,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.tags import Tags
 from workload.fraud.metrics import BINS, EDGES
 from workload.fraud.report import text_entry, write_report
 from workload.fraud.report.drift import drift, stability_index
-from workload.fraud.report.page import page
-from workload.fraud.report.summary import pool_next_day, read_fold, trailing
-from workload.fraud.report.text import text_report
-from workload.report.plots import date_ticks
+from workload.fraud.report.page import page as write_page
+from workload.fraud.report.pooling import pool_next_day, trailing
+from workload.fraud.report.scores import read_step
+from workload.fraud.report.text import text_report as write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +38,15 @@ def scores(frauds: int = 80, rows: int = 9600) -> dict[str, Any]:
         "rows": rows,
         "frauds": frauds,
         "alarms": half,
+        "true_positives": half,
+        "correct": rows - (frauds - half),
         "threshold": 0.5,
         "accuracy": (rows - (frauds - half)) / rows,
         "majority_accuracy": (rows - frauds) / rows,
         "average_precision": 0.5 if frauds else None,
         "roc_auc": 0.9 if frauds else None,
         "fraud_cards": frauds,
+        "cards_found": min(half, 100),
         "card_precision_100": min(half, 100) / 100 if frauds else None,
         "recall": half / frauds if frauds else None,
         "precision": 1.0 if half else None,
@@ -73,7 +76,7 @@ def ledger(days: int, frauds: int = 80) -> list[dict[str, Any]]:
                 "checkpoint": f"{number:064x}",
                 "checkpoint_file": f"model_cpt_{name}.pkl",
                 "ids": {"cards": 4000, "new_cards": 40, "terminals": 6000, "new_terminals": 60},
-                "label": "TX_FRAUD_SCENARIO",
+                "options": {"label": "TX_FRAUD_SCENARIO"},
                 "label_lag_days": 8,
                 "metrics": {
                     "training": scores(frauds),
@@ -92,32 +95,12 @@ def ledger(days: int, frauds: int = 80) -> list[dict[str, Any]]:
     return records
 
 
-class Tags(HTMLParser):
-    """Collects the elements of a page and checks that they are balanced."""
+def page(records: list[dict[str, Any]], dead: list[dict[str, Any]] | None = None) -> str:
+    return write_page([read_step(record) for record in records], dead or [], generated=NOW)
 
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(html)
-        self.close()
-        assert self.open == []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in {"meta", "br"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text += data
+def text_report(records: list[dict[str, Any]], dead: list[dict[str, Any]] | None = None) -> str:
+    return write_text([read_step(record) for record in records], dead or [], generated=NOW)
 
 
 def test_an_entry_begins_with_the_lines_of_the_tutorial() -> None:
@@ -146,7 +129,7 @@ def test_accuracy_stands_next_to_the_accuracy_of_always_answering_genuine() -> N
 @pytest.mark.parametrize(("frauds", "claims"), [(49, False), (50, True)])
 def test_no_ranking_claim_is_made_with_fewer_than_50_frauds(frauds: int, claims: bool) -> None:
     records = ledger(2, frauds)
-    text, html = text_report(records, [], generated=NOW), page(records, [], generated=NOW)
+    text, html = text_report(records), page(records)
     warned = f"No ranking claim is possible with {frauds} frauds (fewer than 50)" in text
     assert warned is not claims
     assert ("too few frauds to judge the ranking" in html) is not claims
@@ -161,21 +144,21 @@ def test_a_missing_value_says_why_it_is_missing() -> None:
     assert ": n/a (the first dataset has no earlier checkpoint" in entry
     second["metrics"]["next_day"] = None
     assert ": n/a (not measured)\n" in text_entry(second, generated=NOW)
-    assert "no test dataset on the share" in page([first], [], generated=NOW)
+    assert "no test dataset on the share" in page([first])
 
 
 def test_the_summary_states_lag_optimism_and_every_dead_letter() -> None:
     dead = [{"dataset": "a.pkl", "reason": "too old", "kind": "refused"}]
-    summary = text_report(ledger(4), dead, generated=NOW).split("*" * 53)[-1]
+    summary = text_report(ledger(4), dead).split("*" * 53)[-1]
     assert "Label lag of features: 8 days\n" in summary
     assert "Tested on the next day, optimistic" in summary
     assert "Next-day tests: 3 (rows: 28800, frauds: 240)\n" in summary
     assert summary.endswith("Dead letters: 1\n  refused: a.pkl: too old\n")
-    assert text_report([], [], generated=NOW).endswith("Dead letters: none\n")
+    assert text_report([]).endswith("Dead letters: none\n")
 
 
 def test_pooling_adds_up_the_next_day_tests_only() -> None:
-    pooled = pool_next_day([read_fold(record) for record in ledger(4)])
+    pooled = pool_next_day([read_step(record) for record in ledger(4)])
     assert (pooled.days, pooled.rows, pooled.frauds) == (3, 28800, 240)
     assert pooled.base_rate == pytest.approx(1 / 120)
     assert (pooled.recall, pooled.precision) == (0.5, 1.0)
@@ -185,23 +168,32 @@ def test_pooling_adds_up_the_next_day_tests_only() -> None:
     assert pooled.average_precision == pytest.approx(0.5, abs=0.02)
 
 
+def test_a_pooled_figure_is_of_counts_and_undefined_where_one_is_missing() -> None:
+    records = ledger(4)
+    for record in records[1:]:
+        record["metrics"]["next_day"] |= {"accuracy": 0.5, "recall": 0.1, "card_precision_100": 0.1}
+    pooled = pool_next_day([read_step(record) for record in records])
+    assert (pooled.recall, pooled.precision, pooled.card_precision) == (0.5, 1.0, 0.4)
+    assert pooled.accuracy == pytest.approx(1 - 1 / 240)
+    for count in ("true_positives", "correct"):
+        del records[2]["metrics"]["next_day"][count]
+    pooled = pool_next_day([read_step(record) for record in records])
+    assert (pooled.recall, pooled.precision, pooled.accuracy) == (None, None, None)
+
+
 def test_a_trailing_figure_pools_seven_calendar_days() -> None:
     records = ledger(12)
     del records[5]
-    days = {day: pooled.days for day, pooled in trailing([read_fold(r) for r in records])}
+    days = {day: pooled.days for day, pooled in trailing([read_step(r) for r in records])}
     assert days[FIRST + dt.timedelta(1)] == 1
     assert days[FIRST + dt.timedelta(7)] == 6
     assert days[FIRST + dt.timedelta(11)] == 6
     assert FIRST not in days
 
 
-def test_rows_per_second_leaves_out_the_wait_for_the_turn() -> None:
-    assert read_fold(ledger(1)[0]).rows_per_second == pytest.approx(9600 / 0.04)
-
-
 @pytest.mark.parametrize("days", [0, 1, 2, 4, 40])
 def test_a_page_is_well_formed_and_complete_for_any_number_of_days(days: int) -> None:
-    html = page(ledger(days), [], generated=NOW)
+    html = page(ledger(days))
     tags = Tags(html)
     assert len(re.findall(r"<tr><th>\d{4}-\d\d-\d\d\.pkl</th>", html)) == days
     plots = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
@@ -215,7 +207,7 @@ def test_a_page_is_well_formed_and_complete_for_any_number_of_days(days: int) ->
 
 
 def test_a_page_needs_nothing_from_the_network_and_no_script() -> None:
-    html = page(ledger(30), [], generated=NOW)
+    html = page(ledger(30))
     tags = Tags(html)
     assert not {"script", "link", "iframe", "img"} & {tag for tag, _ in tags.seen}
     assert not re.search(r"https?:|//|@import|url\((?!#)", html)
@@ -225,39 +217,39 @@ def test_a_page_needs_nothing_from_the_network_and_no_script() -> None:
 
 
 def test_small_numbers_on_the_axes_keep_their_digits() -> None:
-    html = page(ledger(40), [], generated=NOW)
-    said = re.findall(r"<text[^>]*>([^<]*)</text>", html)
-    assert {"0.001", "0.01", "0.1"} <= set(said)  # of the calibration
-    assert {"0.02", "0.04"} <= set(said)  # of the drift
+    html = page(ledger(40))
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    assert {"0.001", "0.01", "0.1"} <= set(labels)  # of the calibration
+    assert {"0.02", "0.04"} <= set(labels)  # of the drift
 
 
 def test_kinds_of_fraud_are_listed_with_what_100_cards_a_day_reach() -> None:
     records = ledger(4)
-    html = page(records, [], generated=NOW)
+    html = page(records)
     for row in (
         "<th>large amount (1)</th><td>120</td><td>120</td><td>0</td><td>100.00",
         "<th>compromised terminal (2)</th><td>120</td><td>9</td><td>111</td><td>7.50",
     ):
         assert row in html
     assert "at a probability of 0.25 and above" in html
-    text = text_report(records, [], generated=NOW)
+    text = text_report(records)
     assert "  Frauds with label 2: 120, caught with 100 cards a day: 9\n" in text
     for record in records:
-        record["label"] = "TX_FRAUD"
-    assert "<th>label (1)</th>" in page(records, [], generated=NOW)
+        record["options"] = {"label": "TX_FRAUD"}
+    assert "<th>label (1)</th>" in page(records)
 
 
 def test_a_broken_chain_is_said_to_be_broken() -> None:
     records = ledger(5)
-    assert "5 checkpoints, each trained from the one before" in page(records, [], generated=NOW)
+    assert "5 checkpoints, each trained from the one before" in page(records)
     records[3]["base"] = "f" * 64
-    html = page(records, [], generated=NOW)
+    html = page(records)
     assert "1 of them not trained from the one before" in html
     assert "is that of 2018-04-04.pkl" in html
 
 
 def stale(records: list[dict[str, Any]]) -> str | None:
-    return drift([read_fold(record) for record in records]).warning
+    return drift([read_step(record) for record in records]).warning
 
 
 def test_no_warning_while_nothing_changes_or_there_is_too_little_to_compare() -> None:
@@ -277,7 +269,7 @@ def test_a_model_that_ranks_worse_than_before_is_stale_and_says_so_in_one_line()
         r"0\.1\d\d\.",
         str(stale(records)),
     )
-    html, text = page(records, [], generated=NOW), text_report(records, [], generated=NOW)
+    html, text = page(records), text_report(records)
     assert html.count("The model may be stale.") == 1
     assert text.count("WARNING: the model may be stale.") == 1
 
@@ -314,7 +306,7 @@ def test_the_stability_index_is_0_for_equal_shares_and_grows_with_their_distance
 
 
 def test_plots_take_every_colour_from_the_style_sheet() -> None:
-    html = page(ledger(40), [], generated=NOW)
+    html = page(ledger(40))
     style, body = html.split("</style>")
     assert "prefers-color-scheme: dark" in style
     assert not re.search(r"#[0-9a-f]{6}\b", body)
@@ -330,15 +322,12 @@ def test_foreign_text_is_shown_and_never_interpreted() -> None:
     record |= {"dataset": HOSTILE, "checkpoint_file": HOSTILE, "checkpoint": HOSTILE}
     record["metrics"] |= {"testing": None, "testing_note": HOSTILE}
     dead = [{"dataset": HOSTILE, "reason": HOSTILE, "kind": HOSTILE}]
-    tags = Tags(page([record], dead, generated=NOW))
+    tags = Tags(page([record], dead))
     assert "script" not in {tag for tag, _ in tags.seen}
     assert not any("onload" in attributes for _, attributes in tags.seen)
     assert tags.text.count("<script>alert(") >= 5
-    text = text_report([record], dead, generated=NOW)
-    assert (
-        len(text.splitlines())
-        == len(text_report([ledger(2)[1]], dead, generated=NOW).splitlines()) - 6
-    )
+    text = text_report([record], dead)
+    assert len(text.splitlines()) == len(text_report([ledger(2)[1]], dead).splitlines()) - 6
     for output in (tags.text, text):
         assert "\u202e" not in output
         assert not re.search(r"^\$", output, flags=re.MULTILINE)
@@ -361,8 +350,8 @@ def test_foreign_text_is_shown_and_never_interpreted() -> None:
     ).filter(lambda value: isinstance(value, dict))
 )
 def test_a_strange_record_never_stops_the_report(record: dict[str, Any]) -> None:
-    assert text_report([record], [record], generated=NOW)
-    assert "</html>" in page([record], [record], generated=NOW)
+    assert text_report([record], [record])
+    assert "</html>" in page([record], [record])
 
 
 def test_metrics_that_are_undefined_everywhere_still_make_a_page() -> None:
@@ -370,13 +359,13 @@ def test_metrics_that_are_undefined_everywhere_still_make_a_page() -> None:
     for record in records[1:]:
         record["metrics"]["next_day"] = dict.fromkeys(scores()) | {"rows": 5, "frauds": 0}
         record["seconds"] = {}
-    html = page(records, [], generated=NOW)
+    html = page(records)
     Tags(html)
     assert "No curve: there are no frauds." in html
 
 
 def test_a_page_of_a_year_stays_below_500_kilobytes() -> None:
-    assert len(page(ledger(365), [], generated=NOW).encode()) < 500_000
+    assert len(page(ledger(365)).encode()) < 500_000
 
 
 def test_the_same_ledger_gives_the_same_bytes_and_leaves_no_other_file(tmp_path: Path) -> None:
@@ -406,17 +395,3 @@ def test_a_failed_write_keeps_the_old_report(
 def test_importing_the_report_loads_no_plotting_library() -> None:
     code = "import sys, workload.fraud.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@given(st.dates(dt.date(1990, 1, 1), dt.date(2090, 1, 1)), st.integers(0, 9000))
-def test_date_ticks_are_few_ordered_and_within_the_days_shown(first: dt.date, span: int) -> None:
-    last = first + dt.timedelta(span)
-    ticks = date_ticks(first, last)
-    days = [day for day, _ in ticks]
-    assert 1 <= len(days) <= 8
-    assert days == sorted(set(days))
-    assert first <= days[0]
-    assert days[-1] <= last
-    years = [int(label.split("\n")[1]) if "\n" in label else None for _, label in ticks]
-    assert years[0] == days[0].year
-    assert [year for year in years if year] == sorted({day.year for day in days})

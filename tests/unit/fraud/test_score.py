@@ -16,7 +16,7 @@ from workload.engine.canonical import encode
 from workload.engine.chain import ChainState, read, train
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
 from workload.fraud.model import features
-from workload.fraud.model.features import SAID, WIDTHS
+from workload.fraud.model.features import FEATURE_LABELS, WIDTHS
 from workload.fraud.score import Written
 from workload.fraud.score import score as write_scores
 from workload.fraud.trainer import FraudTrainer
@@ -196,8 +196,8 @@ def test_reasons_are_the_largest_terms_of_the_linear_model_over_the_days_mean(
     log_odds = np.log(frame["FRAUD_PROBABILITY"] / (1 - frame["FRAUD_PROBABILITY"]))
     np.testing.assert_allclose(terms.sum(axis=1), log_odds, rtol=1e-6)
     over = terms - terms.mean(axis=0)
-    names = list(SAID.values())
-    assert list(SAID) == list(WIDTHS)
+    names = list(FEATURE_LABELS.values())
+    assert list(FEATURE_LABELS) == list(WIDTHS)
     assert len(set(names)) == len(names)
     for number in (1, 2, 3):
         expected = -np.sort(-over, axis=1)[:, number - 1]

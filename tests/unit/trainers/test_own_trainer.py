@@ -27,7 +27,6 @@ from workload.engine.reporting import rewrite_report
 from workload.engine.trainer_check import folded
 from workload.errors import DatasetRefused, ExitCode, UsageError
 from workload.fraud.trainer import FraudTrainer
-from workload.report import plain
 from workload.share.dataset_file import DatasetFile, name_date
 from workload.share.store import Share
 from workload.trainers import loading
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 SPEC = "examples.energy_load:EnergyLoad"
 DAYS = 12
-NOW = dt.datetime(2026, 11, 22, 18, 0, 0, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -439,37 +437,6 @@ def test_report_shows_the_trainers_metrics_by_name_and_nothing_of_frauds(
         assert word not in page.partition("</style>")[2].lower()
     HTMLParser().feed(page)
     assert rewrite_report(share) == (share / "output/report.txt", share / "output/report.html")
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        {},
-        {"metrics": None, "headline": 3},
-        {"metrics": {"next_day": {"a": "b", "<b>": 1.5, "c": None, "d": True}}, "headline": ["a"]},
-        {"metrics": {"testing": {"loss": float("inf")}}, "headline": ["loss", "none"]},
-    ],
-)
-def test_a_strange_record_never_stops_the_report(record: dict[str, Any], tmp_path: Path) -> None:
-    plain.write_report([record], [], tmp_path, generated=NOW)
-    assert "<b>" not in (tmp_path / "report.html").read_text().partition("<table>")[2]
-    assert "\n" not in plain.closing_line(record)
-
-
-def test_what_is_no_number_is_no_metric_of_the_report(tmp_path: Path) -> None:
-    metrics = {"next_day": {"loss": 1.5, "settled": True, "kind": "linear"}}
-    plain.write_report([{"metrics": metrics}], [], tmp_path, generated=NOW)
-    text = (tmp_path / "report.txt").read_text()
-    assert "loss" in text
-    assert "settled" not in text
-    assert "kind" not in text
-
-
-def test_report_without_a_dataset_says_so(tmp_path: Path) -> None:
-    dead = [{"dataset": "x", "kind": "refused", "reason": "why"}]
-    plain.write_report([], dead, tmp_path, generated=NOW)
-    assert "No dataset has been learned yet" in (tmp_path / "report.html").read_text()
-    assert "refused: x: why" in (tmp_path / "report.txt").read_text()
 
 
 def test_share_on_which_everything_was_refused_has_the_report_of_its_trainer(

@@ -31,17 +31,17 @@ def calibration(test: Scored, probability: NDArray[np.float64]) -> dict[str, obj
     group = np.searchsorted(EDGES, probability, side="right")
     size = len(EDGES) + 1
     rows = np.bincount(group, minlength=size)
-    said = np.bincount(group, probability, minlength=size)
-    happened = np.bincount(group[test.fraud], minlength=size)
+    predicted = np.bincount(group, probability, minlength=size)
+    observed = np.bincount(group[test.fraud], minlength=size)
     return {
         "expected": float(probability.sum()),
-        "observed": int(happened.sum()),
-        "error": float(np.abs(said - happened).sum() / len(probability)),
+        "observed": int(observed.sum()),
+        "error": float(np.abs(predicted - observed).sum() / len(probability)),
         "groups": [
             {
                 "rows": int(rows[each]),
-                "probability": float(said[each] / rows[each]),
-                "share": float(happened[each] / rows[each]),
+                "probability": float(predicted[each] / rows[each]),
+                "share": float(observed[each] / rows[each]),
             }
             for each in np.flatnonzero(rows)
         ],

@@ -83,7 +83,7 @@ class Majority:
         )
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """The share of frauds seen; 0.5 before the first row."""
+        """Return the share of frauds seen; 0.5 before the first row."""
         return np.full(day.day.rows, self.frauds / self.rows if self.rows else 0.5)
 
 
@@ -110,7 +110,7 @@ class AmountOnly:
         return AmountOnly(self.counts + np.stack((every - frauds, frauds)))
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """The share at the row's amount; 0.5 before the first row."""
+        """Return the share at the row's amount; 0.5 before the first row."""
         from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - 0.1 s to import
 
         every = self.counts.sum(axis=0)

@@ -55,7 +55,7 @@ class Learned(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Rows of one fold's test, and what each contender said of them.
+    """Rows of one fold's test, and their fraud probability by each contender.
 
     Attributes:
         training: first and last day number of the 7 training days; None if they move along.

@@ -69,7 +69,7 @@ def figures(
 
     Args:
         test: the rows.
-        probability: (n,) what the contender said.
+        probability: (n,) fraud probability by the contender.
         draws: over the cards of the test, or more.
 
     Returns:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.table import Table
+
+from workload.text import NONE, decimals
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NAMES = {
     "learner": "this learner",
@@ -17,6 +23,9 @@ NAMES = {
     "gradient_boosting": "gradient boosting",
 }
 """How contenders are called."""
+
+WIDTH = 1000
+"""Characters that a table may take, whatever the terminal has: no figure is ever cut or wrapped."""
 
 _LEARNED = {"chain": "whole chain", "window": "7 days"}
 
@@ -39,10 +48,9 @@ def as_text(result: Mapping[str, Any]) -> str:
     folds = chain["folds"]
     rows: list[list[str]] = []
     for name, each in ({"learner": result} | baselines).items():
-        for learned, said in _LEARNED.items():
-            rows.append([NAMES[name], said, *_cells(each[learned]["mean"])])
-    columns = ["", "learned from", *_COLUMNS]
-    plural = "mean of 4 folds" if len(folds) > 1 else "all days pooled, CP@100 the mean of days"
+        for learned, source in _LEARNED.items():
+            rows.append([NAMES[name], source, *_cells(each[learned]["mean"])])
+    averaged = "mean of 4 folds" if len(folds) > 1 else "all days pooled, CP@100 the mean of days"
     return "\n".join(
         [
             (
@@ -50,22 +58,21 @@ def as_text(result: Mapping[str, Any]) -> str:
                 f"{days['last']}"
             ),
             "",
-            f"{plural}; brackets: {result['interval']['level']:.0%} bootstrap over cards",
-            *_table(columns, rows),
+            f"{averaged}; brackets: {result['interval']['level']:.0%} bootstrap over cards",
+            _table(["", "learned from"], _COLUMNS, rows),
             "",
             f"this learner, whole chain, by test days ({lag})",
-            *_table(
-                ["test days", "trained on", "frauds", *_COLUMNS],
+            _table(
+                ["test days", "trained on"],
+                ["frauds", *_COLUMNS],
                 [_fold_row(fold) for fold in folds],
             ),
             "",
             f"frauds by scenario, caught by checking 100 cards a day ({lag})",
-            *_table(["scenario", "frauds", "caught", ""], list(_scenario_rows(folds))),
+            _table(["scenario"], ["frauds", "caught", ""], _scenario_rows(folds)),
             "",
-            f"calibration: what was said and what happened ({lag})",
-            *_table(
-                ["mean probability", "share of frauds", "rows"], list(_calibration_rows(folds))
-            ),
+            f"calibration: predicted probability and observed share of frauds ({lag})",
+            _table([], ["mean probability", "share of frauds", "rows"], _calibration_rows(folds)),
         ]
     )
 
@@ -78,9 +85,11 @@ def _figure(figures: Mapping[str, Any], key: str) -> str:
     value, ends = figures[key], figures["interval"][key]
     digits = 5 if key == "brier" else 3
     if value is None:
-        return "n/a"
-    bracket = f" [{ends[0]:.{digits}f} {ends[1]:.{digits}f}]" if ends else ""
-    return f"{value:.{digits}f}{bracket if key in _WITH_INTERVAL else ''}"
+        return NONE
+    if not ends or key not in _WITH_INTERVAL:
+        return decimals(value, digits)
+    low, high = (decimals(end, digits) for end in ends)
+    return f"{decimals(value, digits)} [{low} {high}]"
 
 
 _WITH_INTERVAL = ("average_precision", "roc_auc", "card_precision_100")
@@ -100,7 +109,7 @@ def _scenario_rows(folds: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
 
 
 def _calibration_rows(folds: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    """Groups of all folds, merged by the order of their probabilities."""
+    """Merge the groups of all folds by the order of their probabilities."""
     from workload.fraud.evaluation.calibration import EDGES  # noqa: PLC0415 - NumPy
 
     bounds = [0.0, *EDGES, 1.0]
@@ -113,18 +122,23 @@ def _calibration_rows(folds: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]
         ]
         rows = sum(group["rows"] for group in inside)
         if rows:
-            said = sum(group["rows"] * group["probability"] for group in inside) / rows
+            predicted = sum(group["rows"] * group["probability"] for group in inside) / rows
             share = sum(group["rows"] * group["share"] for group in inside) / rows
-            yield [f"{said:.4f}", f"{share:.4f}", f"{rows:,}"]
+            yield [f"{predicted:.4f}", f"{share:.4f}", f"{rows:,}"]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number < 2 else cell.rjust(width)  # noqa: PLR2004 - two names
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+def _table(names: Iterable[str], figures: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table: columns of names to the left, columns of figures to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in names:
+        table.add_column(title, no_wrap=True)
+    for title in figures:
+        table.add_column(title, no_wrap=True, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    out = StringIO()
+    console = Console(
+        file=out, width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False
+    )
+    console.print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

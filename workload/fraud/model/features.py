@@ -63,7 +63,7 @@ WIDTHS = {
 }
 """Name and number of columns of each feature, in the order of the columns; see `columns`."""
 
-SAID = {
+FEATURE_LABELS = {
     "amount": "the amount",
     "amount_rule": "the amount against the amount rule",
     "hour_weekend": "hour and weekend",

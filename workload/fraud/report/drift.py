@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workload.fraud.metrics import EDGES
-from workload.fraud.report.summary import TRAILING_DAYS, pool_next_day
+from workload.fraud.report.pooling import TRAILING_DAYS, pool_next_day
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from workload.fraud.report.summary import Fold, Histogram
+    from workload.fraud.report.scores import Histogram, Step
 
 RECENT = TRAILING_DAYS
 BEFORE = 28
@@ -58,23 +58,25 @@ class Drift:
     warning: str | None
 
 
-def drift(folds: Sequence[Fold]) -> Drift:
-    """Judge the folds of a ledger, in fold order."""
-    tested = [(fold.date, fold) for fold in folds if fold.date and fold.next_day]
+def drift(steps: Sequence[Step]) -> Drift:
+    """Judge the datasets of a ledger, in the order of training."""
+    tested = [
+        (step.committed.date, step) for step in steps if step.committed.date and step.next_day
+    ]
     shift = []
     for position in range(BEFORE, len(tested)):
-        day, fold = tested[position]
+        day, step = tested[position]
         before = pool_next_day(each for _, each in tested[position - BEFORE : position])
-        if fold.next_day and fold.next_day.histogram:
-            index = stability_index(before.histogram, fold.next_day.histogram)
+        if step.next_day and step.next_day.histogram:
+            index = stability_index(before.histogram, step.next_day.histogram)
             if index is not None:
                 shift.append((day, index))
     new = [
-        (fold.date, fold.new_cards)
-        for fold in folds
-        if fold.date is not None and fold.new_cards is not None
+        (step.committed.date, step.new_cards)
+        for step in steps
+        if step.committed.date is not None and step.new_cards is not None
     ]
-    return Drift(shift, new, _warning([fold for _, fold in tested], shift))
+    return Drift(shift, new, _warning([step for _, step in tested], shift))
 
 
 def stability_index(before: Histogram, now: Histogram) -> float | None:
@@ -103,7 +105,7 @@ def _groups(histogram: Histogram) -> list[int]:
     return groups
 
 
-def _warning(tested: Sequence[Fold], shift: Sequence[tuple[dt.date, float]]) -> str | None:
+def _warning(tested: Sequence[Step], shift: Sequence[tuple[dt.date, float]]) -> str | None:
     if len(tested) < BEFORE + RECENT:
         return None
     now = pool_next_day(tested[-RECENT:])
@@ -124,7 +126,7 @@ def _warning(tested: Sequence[Fold], shift: Sequence[tuple[dt.date, float]]) -> 
     mean = math.fsum(recent) / len(recent) if recent else 0.0
     if mean > SHIFTED:
         reasons.append(f"scores have shifted (stability index {mean:.3f})")
-    shares = [fold.new_cards for fold in tested[-RECENT:] if fold.new_cards is not None]
+    shares = [step.new_cards for step in tested[-RECENT:] if step.new_cards is not None]
     new = math.fsum(shares) / len(shares) if shares else 0.0
     if new > MOST_NEW:
         reasons.append(f"{new:.0%} of the cards are new")

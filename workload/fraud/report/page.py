@@ -8,137 +8,114 @@ from typing import TYPE_CHECKING
 from workload.fraud.metrics import CARDS, THRESHOLD
 from workload.fraud.report.drift import drift
 from workload.fraud.report.figures import figures
-from workload.fraud.report.summary import (
-    label_lag,
-    pool_next_day,
-    read_fold,
-    trailing,
-)
+from workload.fraud.report.pooling import label_lag, pool_next_day, trailing
+from workload.fraud.report.scores import no_claim
 from workload.fraud.report.tables import datasets_table, scenarios_table, tests_table
-from workload.report.markup import NONE, no_claim, percent, plural, three
-from workload.report.parts import (
-    NEW_REPORT,
-    checksum,
-    document,
-    filled,
-    left_out,
-    span,
-    tile,
-    verify,
-)
+from workload.report.document import NEW_REPORT, checksum, document, span
+from workload.report.elements import Notice, Tile
+from workload.text import NONE, decimals, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from workload.fraud.report.drift import Drift
-    from workload.fraud.report.summary import Fold, Pooled
+    from workload.fraud.report.pooling import Pooled
+    from workload.fraud.report.scores import Step
+    from workload.report.record import Record
 
 
-def page(
-    ledger: Sequence[Mapping[str, object]],
-    dead: Sequence[Mapping[str, object]],
-    *,
-    generated: datetime,
-) -> str:
-    """Write the page; see `workload.fraud.report.write_report`."""
-    folds = [read_fold(record) for record in ledger]
-    pooled = pool_next_day(folds)
-    recent = trailing(folds)
-    changes = drift(folds)
-    sections = filled(
-        "page.html",
-        accuracy_note=_accuracy_note(pooled),
-        label_lag=label_lag(folds) or "some days",
-        tests=tests_table(folds, pooled, recent),
-        plots="\n".join(figures(folds, pooled, recent, changes)),
-        scenarios=scenarios_table(pooled, {fold.label for fold in folds}),
-    )
+def page(steps: Sequence[Step], dead: Sequence[Record], *, generated: datetime) -> str:
+    """Write the page; see `workload.report.write_report`."""
+    pooled = pool_next_day(steps)
+    recent = trailing(steps)
+    changes = drift(steps)
+    stale = [Notice("The model may be stale.", changes.warning)] if changes.warning else []
     return document(
-        sections,
-        folds,
+        "fraud.html.jinja",
+        [step.committed for step in steps],
         dead,
         generated=generated,
+        package="workload.fraud.report",
+        warnings=stale,
         kicker="",
-        headline=_headline(folds, pooled),
-        lead=_lead(folds),
-        warning=left_out(dead) + _stale(changes),
+        headline=_headline(steps, pooled),
+        lead=_lead(steps),
         tiles=_tiles(pooled),
-        table=datasets_table(folds),
-        verify=_verify(folds),
+        accuracy_note=_accuracy_note(pooled),
+        label_lag=label_lag(steps) or "some days",
+        tests=tests_table(steps, pooled, recent),
+        figures=figures(steps, pooled, recent, changes),
+        scenarios=scenarios_table(pooled, {step.label for step in steps}),
+        datasets=datasets_table(steps),
+        promise=(
+            "The model depends only on the datasets and their order, not on the number of workers "
+            "or crashes"
+        ),
+        commands=_commands(steps),
     )
 
 
-def _headline(folds: Sequence[Fold], pooled: Pooled) -> str:
-    if not folds:
+def _headline(steps: Sequence[Step], pooled: Pooled) -> str:
+    if not steps:
         return "No dataset has been learned yet"
-    learned = plural(len(folds), "dataset")
+    learned = plural(len(steps), "dataset")
     if not pooled.days:
         return f"{learned} learned, nothing yet to test the model on"
     if not pooled.ranks:
         return f"{learned} learned, too few frauds to judge the ranking"
     return (
-        f"Average precision {three(pooled.average_precision)} one day ahead, "
-        f"against {three(pooled.base_rate)} by chance"
+        f"Average precision {decimals(pooled.average_precision)} one day ahead, "
+        f"against {decimals(pooled.base_rate)} by chance"
     )
 
 
-def _lead(folds: Sequence[Fold]) -> str:
-    if not folds:
+def _lead(steps: Sequence[Step]) -> str:
+    if not steps:
         return "The report fills as datasets are committed."
-    rows = sum(fold.rows for fold in folds)
-    frauds = sum(fold.frauds for fold in folds)
+    committed = [step.committed for step in steps]
+    rows = sum(step.rows for step in committed)
+    frauds = sum(step.frauds for step in steps)
     share = f" ({percent(frauds / rows)})" if rows else ""
     return (
-        f"{plural(len(folds), 'dataset')} learned in order{span(folds)}: "
+        f"{plural(len(steps), 'dataset')} learned in order{span(committed)}: "
         f"{plural(rows, 'transaction')}, {plural(frauds, 'fraud')}{share}."
     )
 
 
-def _stale(changes: Drift) -> str:
-    if changes.warning is None:
-        return ""
-    return f'<p class="warning"><strong>The model may be stale.</strong> {changes.warning}</p>'
-
-
-def _tiles(pooled: Pooled) -> str:
+def _tiles(pooled: Pooled) -> list[Tile]:
     if not pooled.days:
-        return tile("Next-day test", NONE, "needs a second dataset")
-    doubt = None if pooled.ranks else no_claim(pooled.frauds)
-    perfect = f"mean of days; a perfect ranking: {three(pooled.card_precision_limit)}"
-    return "\n".join(
-        [
-            tile(
-                "Average precision",
-                three(pooled.average_precision),
-                doubt
-                or f"one day ahead, {plural(pooled.days, 'day')} pooled; "
-                f"random: {three(pooled.base_rate)}",
-                frail=not pooled.ranks,
-            ),
-            tile(
-                f"Card precision at {CARDS}",
-                three(pooled.card_precision),
-                doubt or perfect,
-                frail=not pooled.ranks,
-            ),
-            tile(
-                "ROC AUC", three(pooled.roc_auc), doubt or "random: 0.500", frail=not pooled.ranks
-            ),
-            tile(
-                "Frauds caught by alarms",
-                percent(pooled.recall),
-                f"alarms that were right: {percent(pooled.precision)}; threshold {THRESHOLD:g}",
-                frail=not pooled.ranks,
-            ),
-            tile(
-                "Accuracy",
-                percent(pooled.accuracy),
-                f"always answering &ldquo;genuine&rdquo;: {percent(pooled.majority_accuracy)}",
-                frail=True,
-            ),
-        ]
-    )
+        return [Tile("Next-day test", NONE, "needs a second dataset")]
+    frail = not pooled.ranks
+    doubt = no_claim(pooled.frauds) if frail else None
+    return [
+        Tile(
+            "Average precision",
+            decimals(pooled.average_precision),
+            doubt
+            or f"one day ahead, {plural(pooled.days, 'day')} pooled; "
+            f"random: {decimals(pooled.base_rate)}",
+            frail,
+        ),
+        Tile(
+            f"Card precision at {CARDS}",
+            decimals(pooled.card_precision),
+            doubt or f"mean of days; a perfect ranking: {decimals(pooled.card_precision_limit)}",
+            frail,
+        ),
+        Tile("ROC AUC", decimals(pooled.roc_auc), doubt or "random: 0.500", frail),
+        Tile(
+            "Frauds caught by alarms",
+            percent(pooled.recall),
+            f"alarms that were right: {percent(pooled.precision)}; threshold {THRESHOLD:g}",
+            frail,
+        ),
+        Tile(
+            "Accuracy",
+            percent(pooled.accuracy),
+            f"always answering “genuine”: {percent(pooled.majority_accuracy)}",
+            frail=True,
+        ),
+    ]
 
 
 def _accuracy_note(pooled: Pooled) -> str:
@@ -156,12 +133,13 @@ def _accuracy_note(pooled: Pooled) -> str:
     )
 
 
-def _verify(folds: Sequence[Fold]) -> str:
-    if not folds:
-        return '<div class="none"><p>Nothing to check yet.</p></div>'
-    newest = folds[-1]
+def _commands(steps: Sequence[Step]) -> list[str]:
+    """Say how to check the newest checkpoint, and what else can be done with it."""
+    if not steps:
+        return []
+    newest = steps[-1].committed
     checkpoint = shlex.quote(f"output/{newest.checkpoint_file}")
-    commands = [
+    return [
         *checksum(newest),
         "# judge the learner with labels that come late (from 39 days on)",
         "workload evaluate --datasets . --protocol prequential",
@@ -172,8 +150,3 @@ def _verify(folds: Sequence[Fold]) -> str:
             "--out scores.csv"
         ),
     ]
-    return verify(
-        "The model depends only on the datasets and their order, not on the number of workers or "
-        "crashes",
-        commands,
-    )

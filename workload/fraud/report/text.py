@@ -6,106 +6,76 @@ from typing import TYPE_CHECKING
 
 from workload.fraud.metrics import CARDS, FEWEST_FRAUDS
 from workload.fraud.report.drift import drift
-from workload.fraud.report.summary import (
-    base_name,
-    label_lag,
-    pool_next_day,
-    printable,
-    read_fold,
+from workload.fraud.report.pooling import label_lag, pool_next_day
+from workload.report.text import (
+    NOT_MEASURED,
+    NOT_TESTED,
+    TESTED,
+    TESTED_NEXT_DAY,
+    dead_lines,
+    entry_head,
+    summary_head,
+    why_no_next_day,
+    why_not_tested,
 )
+from workload.text import NONE, decimals, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from workload.fraud.report.summary import Fold, Scores
-
-RULE = "*" * 53
-NO_EARLIER_CHECKPOINT = "the first dataset has no earlier checkpoint to be tested with"
-NOT_MEASURED = "not measured"
+    from workload.fraud.report.scores import Scores, Step
+    from workload.report.record import Record
 
 
-def text_entry(record: Mapping[str, object], *, generated: datetime) -> str:
+def text_report(steps: Sequence[Step], dead: Sequence[Record], *, generated: datetime) -> str:
+    """Write one entry per dataset and a closing summary; see `workload.report.write_report`."""
+    entries = [entry(step, generated=generated) for step in steps]
+    return "".join([*entries, _summary(steps, dead, generated)])
+
+
+def entry(step: Step, *, generated: datetime) -> str:
     """Write the entry of one dataset, ending with a newline.
 
     The first seven lines are the tutorial's, in its order and wording.
-
-    Args:
-        record: a ledger record; only `dataset`, `checkpoint_file`, `base` and `metrics` are read.
-        generated: time stated in the entry.
     """
-    fold = read_fold(record)
-    testing_note = fold.testing_note or NOT_MEASURED
+    absent = why_not_tested(step.committed)
     lines = [
-        RULE,
-        f"Report generated on: {generated:%Y-%m-%d %H:%M:%S}",
-        f"Training dataset: {base_name(fold.dataset)}",
-        f"Model checkpoint: {fold.checkpoint_file}",
-        "---",
-        f"Accuracy on training data: {_accuracy(fold.training, NOT_MEASURED)}",
-        f"Accuracy on testing data: {_accuracy(fold.testing, testing_note)}",
-        *_section("Testing data", fold.testing, testing_note),
+        *entry_head(step.committed, generated),
+        f"Accuracy on training data: {_accuracy(step.training, NOT_MEASURED)}",
+        f"Accuracy on testing data: {_accuracy(step.testing, absent)}",
+        *_section("Testing data", step.testing, absent),
         *_section(
             "Next day (this dataset, scored by the previous checkpoint before it was learned)",
-            fold.next_day,
-            NO_EARLIER_CHECKPOINT if fold.first else NOT_MEASURED,
+            step.next_day,
+            why_no_next_day(step.committed),
         ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def text_report(
-    ledger: Sequence[Mapping[str, object]],
-    dead: Sequence[Mapping[str, object]],
-    *,
-    generated: datetime,
-) -> str:
-    """Write one entry per ledger record and a closing summary; see `write_report`."""
-    entries = [text_entry(record, generated=generated) for record in ledger]
-    return "".join([*entries, _summary(ledger, dead, generated=generated)])
-
-
-def closing_line(record: Mapping[str, object]) -> str:
-    """Say in one line how good the newest checkpoint is.
-
-    Args:
-        record: its ledger record.
-    """
-    fold = read_fold(record)
-    for scores, what in (
-        (fold.testing, "Tested on the testing day"),
-        (fold.next_day, "Tested one day ahead"),
-    ):
+def closing_line(step: Step) -> str:
+    """Say in one line how good the newest checkpoint is."""
+    for scores, tested in ((step.testing, TESTED), (step.next_day, TESTED_NEXT_DAY)):
         if scores is not None:
             chance = scores.frauds / scores.rows if scores.rows else None
             return (
-                f"{what}: average precision {_short(scores.average_precision)} "
-                f"(chance {_short(chance)}), accuracy {_short(scores.accuracy, 5)} against "
-                f"{_short(scores.majority_accuracy, 5)} for always answering genuine; "
+                f"{tested}: average precision {decimals(scores.average_precision)} "
+                f"(chance {decimals(chance)}), accuracy {decimals(scores.accuracy, 5)} against "
+                f"{decimals(scores.majority_accuracy, 5)} for always answering genuine; "
                 f"{scores.frauds} frauds"
             )
-    return "Not tested: there is no testing day and only one day was learned"
+    return NOT_TESTED
 
 
-def _short(value: float | None, digits: int = 3) -> str:
-    return "n/a" if value is None else f"{value:.{digits}f}"
-
-
-def _summary(
-    ledger: Sequence[Mapping[str, object]],
-    dead: Sequence[Mapping[str, object]],
-    *,
-    generated: datetime,
-) -> str:
-    folds = [read_fold(record) for record in ledger]
-    pooled = pool_next_day(folds)
+def _summary(steps: Sequence[Step], dead: Sequence[Record], generated: datetime) -> str:
+    pooled = pool_next_day(steps)
     lines = [
-        RULE,
-        f"Summary generated on: {generated:%Y-%m-%d %H:%M:%S}",
-        f"Datasets learned: {len(folds)}",
-        f"Rows: {sum(fold.rows for fold in folds)}",
-        f"Frauds: {sum(fold.frauds for fold in folds)}",
-        f"Label lag of features: {label_lag(folds) or 'n/a'}",
+        *summary_head(generated),
+        f"Datasets learned: {len(steps)}",
+        f"Rows: {sum(step.committed.rows for step in steps)}",
+        f"Frauds: {sum(step.frauds for step in steps)}",
+        f"Label lag of features: {label_lag(steps) or NONE}",
         f"Next-day tests: {pooled.days} (rows: {pooled.rows}, frauds: {pooled.frauds})",
     ]
     if pooled.days:
@@ -123,7 +93,7 @@ def _summary(
                 f"  Frauds with label {kind}: {frauds}, caught with {CARDS} cards a day: {caught}"
                 for kind, (frauds, caught) in pooled.scenarios.items()
             ),
-            *_stale(folds),
+            *_stale(steps),
             *_caution(pooled.frauds),
             "Tested on the next day, optimistic: the weights learn the labels of a day at once,",
             "although in practice labels arrive days later; features keep to the label lag.",
@@ -131,20 +101,8 @@ def _summary(
     return "\n".join([*lines, *dead_lines(dead)]) + "\n"
 
 
-def dead_lines(dead: Sequence[Mapping[str, object]]) -> list[str]:
-    """List the datasets that were left out, with the reasons."""
-    return [
-        f"Dead letters: {len(dead) or 'none'}",
-        *(
-            f"  {printable(letter.get('kind', ''))}: {printable(letter.get('dataset', ''))}: "
-            f"{printable(letter.get('reason', ''))}"
-            for letter in dead
-        ),
-    ]
-
-
-def _stale(folds: Sequence[Fold]) -> list[str]:
-    warning = drift(folds).warning
+def _stale(steps: Sequence[Step]) -> list[str]:
+    warning = drift(steps).warning
     return [f"WARNING: the model may be stale. {warning}"] if warning else []
 
 
@@ -179,4 +137,4 @@ def _accuracy(scores: Scores | None, absent: str) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "n/a (undefined without frauds or rows)" if value is None else f"{value:.6g}"
+    return "n/a (undefined without frauds or rows)" if value is None else significant(value, 6)
