@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import redis
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start two test processes per core: many tests wait for leases and processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def _servers() -> dict[str, Path]:
     """Every server at hand: on PATH, and in the packages that carry one."""
     found: dict[str, Path] = {}
