@@ -15,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from scripts.cluster.console import Failure, Line, amount, pause, run, unknown_arguments
+from scripts.cluster.console import Failure, Line, amount, run, unknown_arguments
 from scripts.cluster.pipes import talking
+from scripts.cluster.resuming import ResumedTransfer
 from workload.errors import UsageError
 from workload.share.durable import sha256, sync
 from workload.share.listing import dataset_files
@@ -38,9 +39,6 @@ from workload.share.stream import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRIES = 5
-"""How often in a row the connection may break without a file being finished."""
-
 LEDGER = "output/ledger.jsonl"
 
 _CHUNK = 1 << 18
@@ -49,38 +47,6 @@ _ANSWER = 32
 
 _ASKED = 16
 """Files that are asked for before the first of them has come: their lines fit into a pipe."""
-
-
-class _Exchange:
-    """Files on their way; `attempt` resumes where the last one broke off."""
-
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.copied = 0
-        self.at = "the share"  # or the file in transfer
-
-    def attempt(self, pod: str) -> None:
-        """Copy what is missing.
-
-        Raises:
-            Failure: another try can't help.
-            ConnectionError: the connection broke.
-        """
-        raise NotImplementedError
-
-    def persist(self, pod: str) -> None:
-        """Repeat the attempt while its connection breaks."""
-        tries, before = 0, 0
-        while True:
-            try:
-                return self.attempt(pod)
-            except ConnectionError as error:
-                tries, before = (tries + 1 if self.copied == before else 1), self.copied
-                reason = f"{self.at}: {error}"
-                if tries == TRIES:
-                    raise Failure(f"{reason}; run this again to resume") from error
-                self.line.stay(f"{reason}; resuming")
-                pause(min(2 ** (tries - 1), 8))
 
 
 # To the share
@@ -95,7 +61,7 @@ def send_all(directory: Path, pod: str) -> None:
     sending.line.stay(f"Transferred {sending.copied} files, {sending.present} were there")
 
 
-class _Sending(_Exchange):
+class _Sending(ResumedTransfer):
     """A transfer to the share."""
 
     def __init__(self, paths: list[Path], line: Line) -> None:
@@ -203,7 +169,7 @@ def fetch_all(directory: Path, pod: str) -> None:
     fetching.tell()
 
 
-class _Fetching(_Exchange):
+class _Fetching(ResumedTransfer):
     """Results on their way to a directory."""
 
     def __init__(self, directory: Path, line: Line) -> None:

@@ -29,6 +29,11 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(share.app, name="share")
 app.add_typer(trainer.app, name="trainer")
 
+HELP = (
+    "Batch machine learning from a Redis queue: reads, learns and reports daily datasets.\n\n"
+    "Exit codes:\n" + "".join(f"\n- {code:d}: {code.meaning}" for code in ExitCode)
+)
+
 _INTERRUPTED = 130
 """What typer makes of a Ctrl-C."""
 
@@ -75,7 +80,7 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
             return defect, ExitCode.FAILED
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, help=HELP)
 def main(
     context: typer.Context,
     *,
@@ -86,11 +91,7 @@ def main(
         bool, typer.Option("--debug", help="Show tracebacks instead of one-line errors.")
     ] = False,
 ) -> None:
-    """Batch machine learning from a Redis queue: reads, learns and reports daily datasets.
-
-    Exit codes: 0 done; 1 failed, worth retrying; 2 bad usage or configuration; 3 drained with dead
-    letters, or halted; 75 handed back on SIGTERM.
-    """
+    """Show the version, or the help when there is no command."""
     if version:
         typer.echo(__version__)
     elif context.invoked_subcommand is None:

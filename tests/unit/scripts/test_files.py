@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from scripts.cluster import files
+from scripts.cluster import files, resuming
 from scripts.cluster.console import Failure
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError, WorkloadError
@@ -218,11 +218,11 @@ def test_breaks_are_counted_from_the_last_file_that_was_finished(
     datasets: Path, pod: Callable[..., Pod], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lists = sum(map(len, list_lines([described(f"datasets/{n}", c) for n, c in DATASETS.items()])))
-    there = pod(asked=[0, 10, 20, 30, lists + 7, *[0] * (files.TRIES - 1)])
+    there = pod(asked=[0, 10, 20, 30, lists + 7, *[0] * (resuming.TRIES - 1)])
     with pytest.raises(Failure, match=r"the connection broke.*; run this again to resume"):
         files.send_all(datasets, "pod")
-    assert there.connections == 4 + files.TRIES
-    assert capsys.readouterr().out.count("resuming") == 4 + files.TRIES - 1
+    assert there.connections == 4 + resuming.TRIES
+    assert capsys.readouterr().out.count("resuming") == 4 + resuming.TRIES - 1
 
 
 def test_a_source_that_becomes_shorter_is_one_line(
