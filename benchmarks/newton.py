@@ -44,7 +44,7 @@ class Newton:
 
     @classmethod
     def untrained(cls) -> Newton:
-        """No weights, and the prior's curvature."""
+        """Return the learner with no weights and the prior's curvature."""
         return cls(np.zeros(COLUMNS + 1), PRIOR * np.eye(COLUMNS + 1))
 
     def fit(self, day: Prepared) -> Newton:
@@ -61,7 +61,7 @@ class Newton:
         return Newton(weights, curvature)
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """At the most likely weights."""
+        """Return the probabilities at the most likely weights."""
         return np.asarray(expit(_with_intercept(day.columns) @ self.weights), np.float64)
 
 
