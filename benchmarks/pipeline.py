@@ -51,7 +51,7 @@ it ranks better. Where this one's ranking comes from is in the section on the le
 
 
 def measure(*, quick: bool) -> Section:
-    """Time reading by format, the stages of a fold, and the whole way."""
+    """Time reading by format, the stages of a step, and the whole way."""
     days, rounds = (14, 2) if quick else (45, 7)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
@@ -199,7 +199,7 @@ def _stage_table(turns: Sequence[Mapping[str, Cost]], days: int) -> Table:
         share = walls.median * days / 1e3 / whole
         rows.append([stage, rates.text(), walls.text(2), f"{share:.0%}"])
     return Table(
-        "Stages of a fold, from parquet, without a testing day",
+        "Stages of a step, from parquet, without a testing day",
         ["stage", "rows/s", "ms/day", "of the whole"],
         rows,
     )

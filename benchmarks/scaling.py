@@ -30,7 +30,7 @@ from workload.share.store import Share
 WORKERS = (1, 2, 4, 8)
 FORMATS = ("pkl", "parquet")
 FACTORS = (1, 10, 100)
-_SERIAL = ("fold", "write")
+_SERIAL = ("train", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def measure(*, quick: bool) -> Section:
     tables.append(
         Table(
             "One worker, a day so many times as large",
-            ["times", "rows", "read s", "fold s", "write s", "rows/s", "checkpoint MB", "peak MB"],
+            ["times", "rows", "read s", "train s", "write s", "rows/s", "checkpoint MB", "peak MB"],
             larger,
         )
     )
@@ -89,7 +89,7 @@ def measure(*, quick: bool) -> Section:
         "Scaling",
         f"`workload run` on this machine's {os.cpu_count()} cores, each time on a fresh share with "
         "a testing day; medians (extremes). Work lasts from the first claim to the last commit. "
-        "Serial is the time in fold and write, one worker after the other, added up over all "
+        "Serial is the time in training and writing, one worker after the other, added up over all "
         "datasets; parallel that in reading and checking, on all at once. With more workers "
         "than cores these times include waiting for a core. A larger day is the simulated one many "
         "times over, with other cards and terminals each time, from parquet, after two such days, "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CONDITION = re.compile(r"\b(?:else)?if (.+?) then\b")
 _STATEMENT = re.compile(
     r"^(?: *|.* do )"
-    r"((?:call|announce|put_back|unclaim|forget_tries|finish|bury|crash|halt|unhalt)\()",
+    r"((?:call|announce|put_back|unclaim|forget_tries|finish|dead_letter|crash|halt|unhalt)\()",
     re.MULTILINE,
 )
 

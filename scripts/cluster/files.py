@@ -1,6 +1,6 @@
 """Copies datasets to the share and results from it, through a pod: `send|fetch DIRECTORY POD`.
 
-All files go through one command in the pod; `workload/share/exchange.py` says how.
+All files go through one command in the pod; `workload/share/stream.py` says how.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from scripts.cluster.console import Failure, Line, amount, pause, run, unknown_a
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError
 from workload.share.durable import sha256, sync
-from workload.share.exchange import (
+from workload.share.listing import dataset_files
+from workload.share.store import OUTPUT
+from workload.share.stream import (
     END,
     PRESENT,
     STORED,
@@ -32,8 +34,6 @@ from workload.share.exchange import (
     read_list,
     request_line,
 )
-from workload.share.listing import dataset_files
-from workload.share.store import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from workload.errors import WorkloadError
-from workload.share.exchange import SharedFile, list_lines, receive
+from workload.share.stream import SharedFile, list_lines, receive
 
 if TYPE_CHECKING:
     from pathlib import Path

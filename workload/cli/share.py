@@ -43,7 +43,7 @@ def list_area(
     share: RootOption = None,
 ) -> None:
     """List files with their size in bytes and SHA-256."""
-    from workload.share.exchange import list_files
+    from workload.share.stream import list_files
 
     files = list_files(share_root(share), area.value)
     if as_json:
@@ -58,9 +58,9 @@ def receive(share: RootOption = None) -> None:
     """Write datasets from standard input, each whole or not at all.
 
     The input is a list of files, then the bytes of each from where an earlier attempt broke off;
-    what the sender must know for that is printed (see workload/share/exchange.py).
+    what the sender must know for that is printed (see workload/share/stream.py).
     """
-    from workload.share.exchange import receive as receive_datasets
+    from workload.share.stream import receive as receive_datasets
 
     root = share_root(share)
     if not root.is_dir():
@@ -72,9 +72,9 @@ def receive(share: RootOption = None) -> None:
 def send(share: RootOption = None) -> None:
     """Write a list of the results to standard output, and the results that standard input asks for.
 
-    See workload/share/exchange.py for both.
+    See workload/share/stream.py for both.
     """
-    from workload.share.exchange import send as send_results
+    from workload.share.stream import send as send_results
 
     with open(sys.stdout.fileno(), "wb", closefd=False) as sink:
         send_results(share_root(share), sys.stdin.buffer, sink)

@@ -34,13 +34,13 @@ def check_trainer(
 
     Nothing is written.
     """
-    from workload.engine.trainer_check import check, folded
+    from workload.engine.trainer_check import check, learn
     from workload.local.display import counting
     from workload.trainers.loading import load
 
     learner = load(trainer)
     if hashes:
-        typer.echo(json.dumps(asdict(folded(learner, datasets, resumed=resumed))))
+        typer.echo(json.dumps(asdict(learn(learner, datasets, resumed=resumed))))
         return ExitCode.DONE
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
     with counting("Checking", None) as advance:

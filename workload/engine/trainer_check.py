@@ -1,7 +1,7 @@
-"""Whether a trainer keeps what its protocol asks for: equal bytes in every process, from any point.
+"""Whether a trainer keeps its protocol: equal bytes in every process, from any checkpoint.
 
-The days of a directory are folded here, in another process, and in a third one that goes on from
-the bytes of each checkpoint as a worker does that has just started. All hashes must be equal.
+A directory's days are learned here, in another process, and in a third one that continues from the
+bytes of each checkpoint as a worker does that has just started. All hashes must be equal.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _ELSEWHERE = {
     "set, a clock, or random numbers without a seed",
     "--resumed": "when each checkpoint is saved and loaded; `save` leaves something out, or rounds",
 }
-"""Options of the command that folds again, and what is wrong when its checkpoints differ."""
+"""Options of the command that learns again, and what is wrong when its checkpoints differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the folds of a directory gave.
+    """What learning a directory gave.
 
     Attributes:
         hashes: SHA-256 of the checkpoint of each file that was not refused.
@@ -53,16 +53,16 @@ def check(
 
     Args:
         trainer: to be checked.
-        datasets: directory as for `evaluation.files.day_files`.
-        arguments: of the `workload` command that prints `folded` of the same as JSON.
-        advance: called with the name of each file that was folded here.
+        datasets: directory as for `share.listing.day_files`.
+        arguments: of the `workload` command that prints `learn` of the same as JSON.
+        advance: called with the name of each file that was learned here.
 
     Raises:
-        WorkloadError: one line; the first file whose checkpoints differ, or a fold that changed
+        WorkloadError: one line; the first file whose checkpoints differ, or training that changed
             the model it was given.
         UsageError: there are no datasets.
     """
-    here = folded(trainer, datasets, advance=advance)
+    here = learn(trainer, datasets, advance=advance)
     for more, why in _ELSEWHERE.items():
         there = _elsewhere([*arguments, "--hashes", *more.split()])
         for name in {**here.hashes, **here.refused}:
@@ -74,7 +74,7 @@ def check(
     return here
 
 
-def folded(
+def learn(
     trainer: Trainer[Any, Any],
     datasets: Path,
     *,
@@ -85,32 +85,41 @@ def folded(
 
     Args:
         trainer: which learns them.
-        datasets: directory as for `evaluation.files.day_files`.
+        datasets: directory as for `share.listing.day_files`.
         resumed: whether to go on from the bytes of each checkpoint.
         advance: called with the name of each file.
 
     Raises:
-        WorkloadError: a fold changed the model it was given.
+        WorkloadError: training changed the model that it was given, or tested it otherwise than
+            `evaluate` does.
     """
-    point = ChainState.start(trainer)
+    state = ChainState.start(trainer)
     hashes, refused = {}, {}
     for path in day_files(datasets).values():
-        before = _bytes(trainer, point)
+        before = _bytes(trainer, state)
         try:
-            after, content = train(trainer, point, read(trainer, path, date=name_date(path)))
+            dataset = read(trainer, path, date=name_date(path))
+            after, content = train(trainer, state, dataset)
         except DatasetRefused as error:
             refused[path.name] = str(error)
         else:
-            if _bytes(trainer, point) != before:
+            if _bytes(trainer, state) != before:
                 raise WorkloadError(f"{path.name}: the model before it is not left as it was")
-            point = ChainState.from_bytes(trainer, content) if resumed else after
+            tested = after.record["metrics"]["next_day"]
+            if tested and encode(tested) != encode(
+                dict(trainer.evaluate(state.model, dataset.data))
+            ):
+                raise WorkloadError(
+                    f"{path.name}: `train` tests the model before it, and differs from `evaluate`"
+                )
+            state = ChainState.from_bytes(trainer, content) if resumed else after
             hashes[path.name] = str(after.checkpoint)
         advance(path.name)
     return Checked(hashes, refused)
 
 
-def _bytes(trainer: Trainer[Any, Any], point: ChainState[Any]) -> bytes:
-    return encode(dict(trainer.save(point.model)))
+def _bytes(trainer: Trainer[Any, Any], state: ChainState[Any]) -> bytes:
+    return encode(dict(trainer.save(state.model)))
 
 
 def _elsewhere(arguments: list[str]) -> Checked:

@@ -18,6 +18,7 @@ from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.ledger import Projector, headline
 from workload.engine.reconcile import reconcile
 from workload.engine.reporting import refresh_report
+from workload.engine.testing_set import TestingSet
 from workload.errors import (
     ChainHalted,
     DatasetFailed,
@@ -29,7 +30,7 @@ from workload.errors import (
 )
 from workload.queue import Claimed, Empty, Halted, Queue, RetryPolicy, Turn, Wait, connect
 from workload.share.dataset_file import name_date
-from workload.share.listing import testing_dataset, training_datasets
+from workload.share.listing import training_datasets
 from workload.share.store import Share
 from workload.trainers import loading
 from workload.trainers.identity import require_identity
@@ -51,7 +52,7 @@ _LONGEST_BACKOFF_SECONDS = 10.0
 
 
 def work(settings: Settings, termination: Termination) -> ExitCode:
-    """Works until the queue is drained; returns the exit code of the command.
+    """Work until the queue is drained; return the exit code of the command.
 
     Args:
         settings: how and where to work.
@@ -94,17 +95,18 @@ class Worker:
     keeper: LeaseKeeper
     termination: Termination
     _state: ChainState[Any] | None = None
-    _testing: tuple[object, Dataset[Any]] | None = None
     _projector: Projector = field(init=False)
+    _testing: TestingSet = field(init=False)
     _redis_may_have_lost: bool = True
     _redis_lost_queue: bool = False
 
     def __post_init__(self) -> None:
         self._projector = Projector(self.share, self.queue)
+        self._testing = TestingSet(self.share, self.trainer)
         self.queue.retry_policy.on_away = self._note_absence
 
     def run(self) -> ExitCode:
-        """Works until the queue is drained or halted."""
+        """Work until the queue is drained or halted."""
         self._reconcile()
         self._check_chain()
         log.info("Initial queue state: empty=%s", self.queue.status().drained)
@@ -134,7 +136,7 @@ class Worker:
                     return ExitCode.INCOMPLETE
 
     def _check_chain(self) -> None:
-        """Raises UsageError when the chain is another trainer's, before anything is claimed."""
+        """Raise UsageError when the chain is another trainer's, before anything is claimed."""
         for commit in self.queue.commits(-1):
             require_identity(self.trainer, commit.record)
 
@@ -144,7 +146,7 @@ class Worker:
             log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
 
     def _reconcile(self) -> int:
-        """After a start or an absence of Redis: restores commits that only the ledger knows."""
+        """Restore commits that only the ledger knows, after a start or an absence of Redis."""
         if not self._redis_may_have_lost:
             return 0
         self._redis_may_have_lost = False
@@ -160,7 +162,7 @@ class Worker:
         return restored
 
     def leave(self) -> None:
-        """Hands back what this session holds and publishes what is committed.
+        """Hand back what this session holds and publish what is committed.
 
         If Redis is away, the leases expire by themselves and another worker publishes.
         """
@@ -172,7 +174,7 @@ class Worker:
             self._projector.project()
 
     def _claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
-        """Claims and, before a signal can end the process, has the lease renewed."""
+        """Claim and, before a signal can end the process, have the lease renewed."""
         if holding is None:
             self._reconcile()
         with self.termination.deferred():
@@ -182,7 +184,7 @@ class Worker:
         return answer
 
     def _process(self, lease: Lease, turn: Turn | None) -> None:
-        """Takes one claimed dataset to its end: committed, refused, failed or lost."""
+        """Take one claimed dataset to its end: committed, refused, failed or lost."""
         log.info("Processing dataset: %s", lease.dataset)
         started, clock = time.time(), _Clock()
         try:
@@ -212,7 +214,7 @@ class Worker:
             log.warning("Not published yet: reason=%s", error)
 
     def _prepare(self, lease: Lease) -> Dataset[Any]:
-        """Reads and checks the dataset: all that needs no turn."""
+        """Read and check the dataset: all that needs no turn."""
         with suppress(FileNotFoundError):
             self.share.dataset_path(lease.dataset)
         date = name_date(lease.dataset)  # what is wrong with a name is wrong without its file
@@ -226,7 +228,7 @@ class Worker:
         return dataset
 
     def _wait_for_turn(self, lease: Lease) -> Head:
-        """Waits until every earlier dataset is finished; works on one that was given up."""
+        """Wait until every earlier dataset is finished; work on one that was given up."""
         while True:
             self.keeper.raise_if_lost(lease)
             match self._claim(holding=lease):
@@ -248,7 +250,7 @@ class Worker:
             self.queue.hand_back()
             raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
-        testing, untested = self._testing_set(base)
+        testing, untested = self._testing.after(base)
         self.keeper.raise_if_lost(lease)
         state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
         self.keeper.raise_if_lost(lease)
@@ -286,37 +288,8 @@ class Worker:
                 raise DatasetFailed(str(error)) from error
         return self._state
 
-    def _testing_set(self, base: ChainState[Any]) -> tuple[Dataset[Any] | None, str]:
-        """The testing dataset, or why there is none.
-
-        Once the chain has been tested on one, it must be there: every worker decides alike.
-        """
-        wanted = base.record.get("testing_dataset")
-        if base.record and not wanted:
-            return None, "the chain began without a testing dataset"
-        path = self.share.root / wanted if wanted else testing_dataset(self.share.root)
-        if path is None:
-            return None, "there is no testing dataset"
-        name = path.relative_to(self.share.root).as_posix()
-
-        def look() -> Dataset[Any]:
-            stat = path.stat()
-            version = (name, stat.st_mtime_ns, stat.st_size)
-            if self._testing is None or self._testing[0] != version:
-                self._testing = (version, read(self.trainer, path, name))
-            return self._testing[1]
-
-        try:
-            testing = self.share.wait_until_visible(name, look)
-        except DatasetRefused as error:
-            log.warning("Testing dataset refused: dataset=%s reason=%s", name, error)
-            return None, f"{name} was refused: {error}"
-        if base.record and testing.sha256 != base.record["testing_sha256"]:
-            return None, f"{name} is not the file the chain began with"
-        return testing, ""
-
     def _fail(self, lease: Lease, reason: str) -> None:
-        """Counts a failed attempt, after a pause that grows with the attempts."""
+        """Count a failed attempt, after a pause that grows with the attempts."""
         reason = " ".join(reason.split())
         log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
         backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
@@ -334,7 +307,7 @@ class Worker:
         self.queue.wait_for_push(seconds)
 
     def _finish(self) -> ExitCode:
-        """Leaves the share complete: ledger, checkpoints' names, reports."""
+        """Leave the share complete: ledger, checkpoints' names, reports."""
         lines = self._projector.project()
         status = self.queue.status()
         if self.settings.write_report:

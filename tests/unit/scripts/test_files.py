@@ -20,7 +20,7 @@ from scripts.cluster import files
 from scripts.cluster.console import Failure
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError, WorkloadError
-from workload.share.exchange import SharedFile, list_lines, receive, send
+from workload.share.stream import SharedFile, list_lines, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ from workload.engine.checkpoints import CheckpointStore, load
 from workload.engine.ledger import LEDGER_FILE, read_ledger
 from workload.engine.reconcile import rebuild
 from workload.engine.reporting import rewrite_report
-from workload.engine.trainer_check import folded
+from workload.engine.trainer_check import learn as learn_days
 from workload.errors import DatasetRefused, ExitCode, UsageError
 from workload.fraud.trainer import FraudTrainer
 from workload.share.dataset_file import DatasetFile, name_date
@@ -468,6 +468,7 @@ def checked(trainer: str, datasets: Path) -> subprocess.CompletedProcess[str]:
         ("Forgetful", "2024-01-09.csv: not the same when each checkpoint is saved and loaded"),
         ("Unordered", "2024-01-01.csv: not the same in another process"),
         ("Meddler", "2024-01-01.csv: the model before it is not left as it was"),
+        ("Flattering", "2024-01-09.csv: `train` tests the model before it, and differs from"),
     ],
 )
 def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
@@ -479,7 +480,7 @@ def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
     assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
 
 
-def test_checker_folds_what_a_worker_folds(
+def test_checker_learns_what_a_worker_learns(
     share: Path, queue: Queue, server: EmbeddedRedis
 ) -> None:
     (share / "datasets/training/2024-01-13.csv").write_text("nonsense\n")
@@ -492,7 +493,7 @@ def test_checker_folds_what_a_worker_folds(
     queue.push(names(share))
     learn(share, server, SPEC, code=3)
     lines = read_ledger(share / "output" / LEDGER_FILE)
-    kept = folded(EnergyLoad(), share)
+    kept = learn_days(EnergyLoad(), share)
     assert list(kept.hashes) == [Path(line["dataset"]).name for line in lines]
     assert kept.refused == {Path(each.dataset).name: each.reason for each in queue.status().dead}
 

@@ -130,8 +130,8 @@ def set_against(customers: Table, usual_root: float | None, day: Day) -> Rows:
     if usual_root is not None:
         count += PRIOR_WEIGHT
         total += PRIOR_WEIGHT * usual_root
-    at_dawn = np.divide(total, count, out=np.full(len(at), MOST_AMOUNT), where=total > 0)
-    limit = sqrt(UNUSUAL) * at_dawn
+    level_before = np.divide(total, count, out=np.full(len(at), MOST_AMOUNT), where=total > 0)
+    limit = sqrt(UNUSUAL) * level_before
     capped = _units(np.minimum(root, limit[cards.group]))
 
     earlier = np.arange(len(root)) - cards.start[cards.group]

@@ -60,7 +60,7 @@ class Learner:
         self,
         columns: NDArray[np.int32],
         fraud: NDArray[np.bool_],
-        said: NDArray[np.float64] | None = None,
+        predicted: NDArray[np.float64] | None = None,
     ) -> Learner:
         """Return the learner after one pass over a day's rows, in a fixed random order.
 
@@ -69,11 +69,11 @@ class Learner:
         Args:
             columns: (n, FEATURES) columns that are 1, as from `features.columns`.
             fraud: (n,) labels; they may all be alike.
-            said: (n,) what `probability` returns for the columns, where it is at hand already.
+            predicted: (n,) what `probability` returns for the columns, where it is known already.
         """
         rows = _one_hot(columns)
-        said = self.probability(columns) if said is None else said
-        curvature = FADING * self.curvature + rows.T @ (said * (1.0 - said))
+        predicted = self.probability(columns) if predicted is None else predicted
+        curvature = FADING * self.curvature + rows.T @ (predicted * (1.0 - predicted))
         # Steps of 1 on columns multiplied by a scale are steps of scale squared on the columns.
         scale = np.sqrt(STEP / (PRIOR + curvature))
         rows.data = scale[rows.indices]

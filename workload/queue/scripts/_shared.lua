@@ -6,7 +6,7 @@
 --   PROCESSING  list    datasets claimed by a worker
 --   LEASES      zset    dataset -> deadline of its lease (ms, this server's clock)
 --   CLAIMS      hash    dataset -> fencing token of the worker that holds it
---   ORDER       zset    dataset -> its place in the fold order, from first claim until finished
+--   ORDER       zset    dataset -> its place in the order of the chain, from first claim until finished
 --   STATE       hash    fence (counts claims; the first one gives a dataset its order),
 --                       head_checkpoint, head_dataset, head_date, halted_dataset, halted_reason
 --   COMMITS     list    one JSON envelope per committed dataset, in chain order
@@ -75,7 +75,7 @@ local function finish(dataset, verdict)
   call('HSET', DONE, dataset, verdict)
 end
 
-local function bury(dataset, kind, reason)
+local function dead_letter(dataset, kind, reason)
   forget_tries(dataset)
   finish(dataset, kind)
   call('HSET', DEAD, dataset,

@@ -3,14 +3,14 @@
 -- ARGV  1 request      session.number, unique for each call; the token becomes fence.request
 --       2 lease_ms     length of the lease
 --       3 crash_limit  expired leases of one dataset after which the chain halts
---       4 holding      dataset the worker holds already and wants to fold, or ''
+--       4 holding      dataset the worker holds already and wants to train on, or ''
 --       5 token        its token, or ''
 --       6 repeated     1 when the reply to this very request may have been lost
 --
 -- Returns one of
 --   {'claimed', dataset, token, order, attempts, crashes, first, head...}   first: 1 when every
 --                                                          earlier dataset is finished
---   {'turn', head...}     `holding` is first in order: it may be folded on this head
+--   {'turn', head...}     `holding` is first in order: it may be trained on this head
 --   {'wait', ms, event}   look again after ms, or when EVENTS grows past event
 --   {'empty', ms, event, processing, filled}   nothing to claim; `processing` datasets are held
 --                         elsewhere; filled: 1 once the queue has ever held anything
@@ -91,7 +91,7 @@ if holding == '' then
     if call('HEXISTS', DONE, dataset) + call('HEXISTS', CLAIMS, dataset) == 0 then
       return grant(dataset)
     end
-    -- A second copy of a dataset that is finished or in work is dropped.
+    -- A second copy of a dataset that is finished or in progress is dropped.
     call('LREM', PROCESSING, '-1', dataset)
   end
 end

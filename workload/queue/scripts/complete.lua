@@ -1,9 +1,9 @@
--- Commits a folded dataset: the chain's head moves, the record is kept, the dataset is finished.
+-- Commits a dataset that was trained on: the chain's head moves, the record is kept, the dataset is finished.
 --
 -- ARGV  1 dataset
 --       2 token
---       3 base         checkpoint the fold started from, '' for the first of the chain
---       4 checkpoint   checkpoint the fold produced
+--       3 base         checkpoint the training started from, '' for the first of the chain
+--       4 checkpoint   checkpoint the training produced
 --       5 date         the dataset's place on the time line
 --       6 record       JSON object of the worker's own making
 --

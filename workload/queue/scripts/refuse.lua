@@ -1,4 +1,4 @@
--- Moves a dataset that is bad in itself to the dead letters; the chain goes on without it.
+-- Moves a dataset that is bad in itself to the dead letters; the chain continues without it.
 --
 -- ARGV  1 dataset
 --       2 token
@@ -7,6 +7,6 @@
 -- Returns 'refused' or 'lost'.
 local dataset, token, reason = ARGV[1], ARGV[2], ARGV[3]
 if call('HGET', CLAIMS, dataset) ~= token then return 'lost' end
-bury(dataset, 'refused', reason)
+dead_letter(dataset, 'refused', reason)
 announce('refused')
 return 'refused'

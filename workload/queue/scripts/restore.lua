@@ -25,7 +25,7 @@ for _, commit in ipairs(plan.commits) do
   call('HSET', STATE, 'head_checkpoint', commit.checkpoint,
     'head_dataset', commit.dataset, 'head_date', commit.date)
 end
-for _, letter in ipairs(plan.dead) do bury(letter.dataset, letter.kind, letter.reason) end
+for _, letter in ipairs(plan.dead) do dead_letter(letter.dataset, letter.kind, letter.reason) end
 for _, dataset in ipairs(plan.waiting) do call('RPUSH', WAITING, dataset) end
 announce('restored')
 return 'restored'

@@ -10,7 +10,7 @@ local removed = call('LREM', WAITING, 0, dataset)
 local finished = call('HGET', DONE, dataset)
 if finished then return finished == 'skipped' and 'skipped' or 'unknown' end
 if removed == 0 and call('HEXISTS', CLAIMS, dataset) == 0 then return 'unknown' end
-bury(dataset, 'skipped', reason)
+dead_letter(dataset, 'skipped', reason)
 unhalt(dataset)
 announce('skipped')
 return 'skipped'

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.transfers import NAME, Pipe, described, put_all
 from workload.errors import ShareUnusable, UsageError, WorkloadError
-from workload.share.exchange import (
+from workload.share.stream import (
     END,
     FILES,
     LINE,
@@ -344,8 +344,8 @@ def test_a_full_share_is_one_line_and_what_was_stored_stays(
             raise error
         sync(descriptor)
 
-    monkeypatch.setattr("workload.share.exchange.os.fsync", fsync)
-    monkeypatch.setattr("workload.share.exchange.rename", Path.replace)
+    monkeypatch.setattr("workload.share.stream.os.fsync", fsync)
+    monkeypatch.setattr("workload.share.stream.rename", Path.replace)
     with pytest.raises(ShareUnusable, match=r"2018-04-01\.pkl: no space left on device"):
         put_all(share, MANY)
     assert list(visible(share)) == ["datasets/testing/test_dataset.pkl"]

@@ -181,7 +181,7 @@ def _objects(stream: IO[bytes]) -> Iterator[Any]:
         if len(line) == LINE:
             raise UsageError(f"a line is longer than {LINE} bytes")
         if not line.endswith(b"\n"):
-            raise Interrupted("the connection broke before it was said what to copy")
+            raise Interrupted("the connection broke before the list was complete")
         try:
             yield json.loads(line)
         except (ValueError, RecursionError) as error:
