@@ -1,4 +1,4 @@
-"""Measurements of this project beside references, in one run; see ``README.md`` here.
+"""Measurements of this project beside references, in one run; see `README.md` here.
 
 Nothing of the product imports this package.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures, prints tables, and with ``--write`` keeps them."""
+"""`python -m benchmarks`: measures, prints tables, and with `--write` keeps them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASURED = tuple(name for name in SECTIONS if name != REHEARSED)
 
 
 def main() -> int:
-    """Returns the exit code: 0."""
+    """Return the exit code: 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="rough figures, in less time")
     parser.add_argument("--only", choices=MEASURED, help="measure one section")
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _pin() -> None:
-    """Starts over with the arithmetic pinned as in a worker, unless it is already."""
+    """Start over with the arithmetic pinned as in a worker, unless it is already."""
     pins = pinned_environment()
     if any(os.environ.get(name) != value for name, value in pins.items()):
         environment = {**os.environ, **pins, "NPY_DISABLE_CPU_FEATURES": ""}

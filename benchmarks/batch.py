@@ -1,4 +1,4 @@
-"""``workload run`` as a process of its own, watched from outside."""
+"""`workload run` as a process of its own, watched from outside."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ class Batch:
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def listen(self) -> None:
-        """Collects lines until the batch ends."""
+        """Collect lines until the batch ends."""
         for line in self.process.stdout or ():
             self.lines.append((time.monotonic() - self.begin, line))
 
     def moments(self, word: str) -> list[float]:
-        """Seconds from the start to each line with ``word``; raises RuntimeError without any."""
+        """Return the seconds from the start to each line with `word`.
+
+        Raises:
+            RuntimeError: there is no such line.
+        """
         found = [seconds for seconds, line in self.lines if word in line]
         if not found:
             raise RuntimeError(f"the batch never said {word!r}: {self.lines[-1:]}")
@@ -39,7 +43,7 @@ class Batch:
 
 @contextmanager
 def running(share: Path, workers: int) -> Iterator[Batch]:
-    """Starts ``workload run`` on the share's datasets; at the end of the context it has ended."""
+    """Start `workload run` on the share's datasets; it has ended when the context ends."""
     command = [sys.executable, "-m", "workload", "run"]
     command += ["--share", str(share), "--workers", str(workers)]
     process = subprocess.Popen(

@@ -122,7 +122,7 @@ class Clairvoyant:
             self._probability.append(np.where(day.amount > SUSPICIOUS_AMOUNT, 1.0, 1.0 - genuine))
 
     def fit(self, day: Prepared) -> Self:  # noqa: ARG002 - as every contender has it
-        """Itself."""
+        """Return itself."""
         return self
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ class Terminals:
         self._first, self._last = long_ago.copy(), long_ago.copy()
 
     def see(self, number: int, day: Day) -> None:
-        """The labels of a day arrive."""
+        """Learn the labels of a day."""
         fraud = day.terminal[day.scenario == _TERMINAL]
         begins = fraud[self._first[fraud] <= self._genuine[fraud]]
         self._before[begins] = self._genuine[begins]
@@ -150,7 +150,7 @@ class Terminals:
         self._genuine[day.terminal[day.scenario < _TERMINAL]] = number
 
     def bad(self, number: int) -> NDArray[np.float64]:
-        """Probability of each terminal to be compromised on a day."""
+        """Return the probability of each terminal to be compromised on a day."""
         still = self._first > self._genuine
         earliest = np.maximum(self._before + 1, self._last - TERMINAL_DAYS + 1)
         starts = self._first - earliest + 1
@@ -172,13 +172,13 @@ class Cards:
         """Of each day, before the first one too: log likelihood ratio if compromised that day."""
 
     def see(self, number: int, day: Day) -> None:
-        """The labels of a day arrive; they say more than its amounts did."""
+        """Learn the labels of a day; they say more than its amounts did."""
         stolen = day.scenario == _CARD
         each = np.where(stolen, _CERTAIN, np.log(1.0 - STOLEN_SHARE))
         self._evidence[number + CARD_MEMORY_DAYS] = self._of_cards(day, each)
 
     def stolen(self, number: int, day: Day) -> NDArray[np.float64]:
-        """Probability of each transaction to be the thief's; its amounts become evidence."""
+        """Return each transaction's probability to be the thief's; its amounts become evidence."""
         genuine, multiplied = self._densities(day)
         either = STOLEN_SHARE * multiplied + (1.0 - STOLEN_SHARE) * genuine
         each = np.log(either / genuine)
@@ -203,7 +203,7 @@ class Cards:
         return np.bincount(day.customer, each, self._mean.size).astype(np.float64)
 
     def _densities(self, day: Day) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of each amount, if the card's owner paid it and if the thief did."""
+        """Return the density of each amount, if the card's owner paid it and if the thief did."""
         mean = self._mean[day.customer]
         return _density(day.amount, mean), _density(
             day.amount / STOLEN_FACTOR, mean
@@ -211,7 +211,7 @@ class Cards:
 
 
 def _density(amount: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of a customer's own amounts: normal, and uniform in place of what would be negative."""
+    """Return a density of own amounts: normal, and uniform in place of what would be negative."""
     deviation = mean / 2.0
     apart = (amount - mean) / deviation
     normal = np.exp(-0.5 * apart * apart) / (deviation * np.sqrt(2.0 * np.pi))

@@ -15,12 +15,12 @@ FORMATS = ("pkl", "parquet", "csv")
 
 
 def simulated(directory: Path, days: int, file_format: str) -> list[Path]:
-    """Writes ``days`` default training days and the testing day after; returns all, in order.
+    """Write `days` default training days and the testing day after; return all, in order.
 
     Args:
-        directory: gets the subdirectories ``training`` and ``testing``.
+        directory: gets the subdirectories `training` and `testing`.
         days: number of training days.
-        file_format: one of ``FORMATS``.
+        file_format: one of `FORMATS`.
     """
     if file_format != "csv":
         return simulate(directory, days=days, file_format=file_format)

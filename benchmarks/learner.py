@@ -64,16 +64,16 @@ class Without:
 
     @classmethod
     def group(cls, names: Sequence[str]) -> Without:
-        """Untrained, without the named features."""
+        """Return the untrained learner without the named features."""
         order = list(WIDTHS)
         return cls(Learner.untrained(), tuple(order.index(name) for name in names))
 
     def fit(self, day: Prepared) -> Without:
-        """As the learner."""
+        """Fit as the learner does."""
         return replace(self, learner=self.learner.fit(self._held(day), day.day.fraud))
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """As the learner has it."""
+        """Return the learner's probabilities."""
         return self.learner.probability(self._held(day))
 
     def _held(self, day: Prepared) -> NDArray[np.int32]:
@@ -100,7 +100,7 @@ class Timed:
         return Timed(fitted, self._clock)
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """As the contender has it."""
+        """Return the contender's probabilities."""
         return self._contender.probability(day)
 
 
@@ -112,7 +112,7 @@ FRESH = (3, 4, 5, 6, 7, 8)
 
 
 def measure(*, quick: bool) -> Section:
-    """Runs both protocols on simulated days of several seeds."""
+    """Run both protocols on simulated days of several seeds."""
     chosen_on, fresh = ((0,), (3,)) if quick else (CHOSEN_ON, FRESH)
     clock: dict[str, float] = {}
     reached: dict[int, dict[str, NDArray[np.float64]]] = {}
@@ -167,7 +167,7 @@ def measure(*, quick: bool) -> Section:
 
 
 def beside_the_ceiling(directory: Path) -> Table:
-    """Judges the learner and the ceiling on other days that the simulator's model describes.
+    """Judge the learner and the ceiling on other days that the simulator's model describes.
 
     Args:
         directory: the handbook's own days, all 183 of them, or others that are numbered like them.
@@ -226,7 +226,7 @@ def _by_seed(
 
 
 def _mean(values: Sequence[float]) -> str:
-    """Mean and 95 % t interval."""
+    """Return mean and 95 % t interval."""
     from scipy.stats import t  # noqa: PLC0415
 
     mean, number = statistics.mean(values), len(values)

@@ -32,7 +32,7 @@ _CHUNK = 1_000
 
 
 def measure(*, quick: bool) -> Section:
-    """Fills, works off and looks."""
+    """Fill the queue, work it off and look."""
     items = ITEMS // 10 if quick else ITEMS
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
@@ -158,7 +158,7 @@ def _claim_times(context: SpawnContext, url: str, workers: int, each: int) -> li
 
 
 def _cycle(url: str, each: int, number: int, barrier: Any, results: Any) -> None:  # noqa: ANN401
-    """One worker: claims, waits for its turn, commits, and pushes a dataset for the next."""
+    """Claim as one worker, wait for the turn, commit, and push a dataset for the next."""
     with closing(Queue(connect(url))) as queue:
         queue.claim()
         queue.hand_back()

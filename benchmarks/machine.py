@@ -37,7 +37,7 @@ class Machine:
 
 
 def describe() -> Machine:
-    """This machine, now."""
+    """Return this machine, now."""
     packages = ("numpy", "pandas", "pyarrow", "scikit-learn", "redis", "hiredis")
     versions = [f"Python {platform.python_version()}", _server()]
     versions += [f"{package} {version(package)}" for package in packages]
@@ -55,7 +55,7 @@ def describe() -> Machine:
 
 
 def _bytecode() -> str:
-    """Whether packages are compiled at each start: it makes start-up several times longer."""
+    """Say whether packages are compiled at each start: it makes start-up several times longer."""
     specifications = [find_spec(name) for name in ("numpy", "pandas", "scipy", "sklearn")]
     if all(each and each.cached and Path(each.cached).exists() for each in specifications):
         return "compiled"
@@ -63,7 +63,7 @@ def _bytecode() -> str:
 
 
 def _processor() -> str:
-    """The name, and family and model where Linux tells: clouds give many processors one name."""
+    """Return the name, on Linux with family and model: clouds give many processors one name."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text("utf-8").splitlines() if listing.exists() else []
     said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -74,7 +74,7 @@ def _processor() -> str:
 
 
 def _server() -> str:
-    """Such as ``Redis 7.0.15``."""
+    """Return a name such as `Redis 7.0.15`."""
     words = subprocess.run(
         [find_redis_server(), "--version"], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -59,18 +59,18 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """The spread of at least one value."""
+        """Return the spread of at least one value."""
         ordered = sorted(values)
         return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
     def text(self, digits: int = 0) -> str:
-        """For a table: median, and in brackets the extremes."""
+        """Write the spread for a table: median, and in brackets the extremes."""
         median, low, high = (f"{value:,.{digits}f}" for value in (self.median, self.low, self.high))
         return f"{median} ({low}\N{EN DASH}{high})"
 
 
 def timed(work: Callable[[], int], server: Callable[[], float] = lambda: 0.0) -> Cost:
-    """Runs ``work``, which returns its units; ``server`` reads the server's processor time."""
+    """Run `work`, which returns its units; `server` reads the server's processor time."""
     served, cpu, begin = server(), time.process_time(), time.perf_counter()
     units = work()
     wall = time.perf_counter() - begin
@@ -80,7 +80,7 @@ def timed(work: Callable[[], int], server: Callable[[], float] = lambda: 0.0) ->
 def in_turn(
     subjects: Mapping[Name, Callable[[], Outcome]], rounds: int, *, warm_up: bool = True
 ) -> dict[Name, list[Outcome]]:
-    """Runs every subject in each of ``rounds`` turns.
+    """Run every subject in each of `rounds` turns.
 
     Args:
         subjects: by name.
@@ -98,7 +98,7 @@ def in_turn(
 
 
 def until(look: Callable[[], Outcome], what: str, pause: float) -> Outcome:
-    """Waits until ``look`` returns something true, and returns it.
+    """Wait until `look` returns something true, and return it.
 
     Args:
         look: asks.
@@ -117,12 +117,12 @@ def until(look: Callable[[], Outcome], what: str, pause: float) -> Outcome:
 
 
 def ratio(costs: Iterable[Cost], reference: Iterable[Cost]) -> Spread:
-    """How many times faster than ``reference``, turn by turn."""
+    """Return how many times faster than `reference`, turn by turn."""
     return Spread.of(mine.rate / other.rate for mine, other in zip(costs, reference, strict=True))
 
 
 def cpu_ratio(costs: Iterable[Cost], reference: Iterable[Cost]) -> Spread:
-    """How many times less processor time, client and server together, turn by turn."""
+    """Return how many times less processor time, client and server together, turn by turn."""
     return Spread.of(
         ((other.cpu + other.server) / other.units) / ((mine.cpu + mine.server) / mine.units)
         for mine, other in zip(costs, reference, strict=True)

@@ -30,7 +30,7 @@ _PAUSE_SECONDS = 0.02
 
 
 def measure(*, quick: bool) -> Section:
-    """Samples a run with one worker until it ends."""
+    """Sample a run with one worker until it ends."""
     days = 6 if quick else 30
     peaks: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
@@ -72,7 +72,7 @@ def measure(*, quick: bool) -> Section:
 
 
 def _samples(pid: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """The memory of a process and all its descendants, by role, in bytes."""
+    """Yield the memory of a process and all its descendants, by role, in bytes."""
     try:
         processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -99,7 +99,7 @@ def _mib(size: float | None) -> str:
 
 
 def _high_water_mark(pid: int) -> float | None:
-    """Largest RSS so far in bytes; None where the kernel does not tell of other processes."""
+    """Return the largest RSS so far in bytes; None if the kernel does not tell it of others."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     except OSError:

@@ -51,7 +51,7 @@ it ranks better. Where this one's ranking comes from is in the section on the le
 
 
 def measure(*, quick: bool) -> Section:
-    """Times reading by format, the stages of a step, and the whole way."""
+    """Time reading by format, the stages of a step, and the whole way."""
     days, rounds = (14, 2) if quick else (45, 7)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
@@ -119,7 +119,7 @@ def _read(paths: Sequence[Path]) -> Cost:
 def _learn(
     directory: Path, base: ChainState[FraudModel], paths: Sequence[Path], testing: Path | None
 ) -> Cost:
-    """Folds the days on ``base``, as a worker does between its claims and its commits."""
+    """Learn the days on top of `base`, as a worker does between its claims and its commits."""
     with tempfile.TemporaryDirectory(dir=directory) as root:
         share = Share(Path(root))
         share.probe_writable()
@@ -141,7 +141,7 @@ def _learn(
 def _stages(
     directory: Path, base: ChainState[FraudModel], paths: Sequence[Path]
 ) -> dict[str, Cost]:
-    """One turn without a testing day, split into its stages; only wall time is known of each."""
+    """Split one turn without a testing day into its stages; only wall time is known of each."""
     seconds: dict[str, float] = {}
     with _watched(seconds):
         whole = _learn(directory, base, paths, None)
@@ -151,7 +151,7 @@ def _stages(
 
 @contextmanager
 def _watched(seconds: dict[str, float]) -> Iterator[None]:
-    """Adds up the time spent in each stage, not in another within it, while the context lasts."""
+    """Add up the time in each stage, not in another within it, while the context lasts."""
     with ExitStack() as stack:
         for stage, owner, name in STAGES:
             seconds[stage] = 0.0

@@ -15,10 +15,10 @@ _OURS, _OTHER = "#1b6ca8", "#b8bec6"
 
 
 def draw_queues(sections: dict[str, Any], path: Path) -> None:
-    """Bars of jobs per second and of seconds until a killed worker's job runs again.
+    """Draw bars of jobs per second and of seconds until a killed worker's job runs again.
 
     Args:
-        sections: what ``results.json`` holds; nothing is drawn before both sections are measured.
+        sections: what `results.json` holds; nothing is drawn before both sections are measured.
         path: the SVG file.
     """
     if not {"peers", "recovery"} <= sections.keys():
@@ -54,6 +54,6 @@ def _short(name: str) -> str:
 
 
 def _number(text: str) -> float:
-    """The median of a cell such as ``1,738 (780-2,413)``."""
+    """Return the median of a cell such as `1,738 (780-2,413)`."""
     found = re.search(r"[\d.,]+", text)
     return float(found[0].replace(",", "")) if found else 0.0

@@ -37,7 +37,7 @@ _DATE = "2018-04-01"
 
 
 def measure(*, quick: bool) -> Section:
-    """Compares the loops on a socket file and on TCP, with and without the append-only file."""
+    """Compare the loops on a socket file and on TCP, with and without the append-only file."""
     jobs, rounds = (150, 5) if quick else (400, 25)
     tables, verdicts = [], []
     for transport in ("socket file", "TCP"):
@@ -82,7 +82,7 @@ def _compare(
 
 
 def run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) -> Cost:
-    """Fills an empty server, runs the loop and checks that nothing is left."""
+    """Fill an empty server, run the loop and check that nothing is left."""
     control.flushall()
     control.rpush(WAITING, *(f"datasets/training/{number:06}.pkl" for number in range(jobs)))
 
@@ -97,13 +97,13 @@ def run(control: redis.Redis, loop: Callable[[Iterator[int]], None], jobs: int) 
 
 
 def server_seconds(control: redis.Redis) -> float:
-    """Processor time that the server has used so far."""
+    """Return the processor time that the server has used so far."""
     usage: dict[str, Any] = control.info("cpu")
     return float(usage["used_cpu_user"]) + float(usage["used_cpu_sys"])
 
 
 def tutorial_loop(client: redis.Redis, numbers: Iterator[int], *, asking: bool = False) -> None:
-    """The loop of the tutorial's ``rediswq.py``: two commands to lease, two to complete.
+    """Run the loop of the tutorial's `rediswq.py`: two commands to lease, two to complete.
 
     The tutorial's worker also asks whether the queue is empty before each job.
     """
@@ -120,7 +120,7 @@ def tutorial_loop(client: redis.Redis, numbers: Iterator[int], *, asking: bool =
 
 
 def two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
-    """As a worker does it."""
+    """Claim and complete as a worker does."""
     for number in numbers:
         claimed = queue.claim()
         assert isinstance(claimed, Claimed)  # noqa: S101 - a benchmark of something else otherwise
@@ -130,7 +130,7 @@ def two_round_trips(queue: Queue, numbers: Iterator[int]) -> None:
 
 
 def one_round_trip(client: redis.Redis, numbers: Iterator[int]) -> None:
-    """Each completion travels with the next claim; what a worker could do, and does not."""
+    """Send each completion with the next claim; what a worker could do, and does not."""
     connection = client.connection_pool.get_connection()
     claim, complete = (
         ("EVALSHA", client.script_load(script_text(name)), len(KEYS), *KEYS)
@@ -188,7 +188,7 @@ def _table(title: str, costs: Mapping[str, list[Cost]]) -> Table:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """Return a TCP port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

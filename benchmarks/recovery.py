@@ -39,7 +39,7 @@ _PAUSE = 0.002
 
 
 def measure(*, quick: bool) -> Section:
-    """Kills workers in three ways."""
+    """Kill workers in three ways."""
     trials = 10 if quick else 100
     ways: dict[str, Callable[[ForkServerProcess], None]] = {
         "SIGTERM": lambda worker: os.kill(worker.pid or 0, signal.SIGTERM),
@@ -136,7 +136,7 @@ def _token(control: redis.Redis, other_than: str = "") -> str:
 
 
 def _waits(control: redis.Redis) -> str:
-    """Whether an idle worker blocks in Redis until something happens."""
+    """Say whether an idle worker blocks in Redis until something happens."""
     return "yes" if any(each["cmd"] == "xread" for each in control.client_list()) else ""
 
 

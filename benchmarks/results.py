@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 REHEARSED = "rehearsal"
-"""Measured by ``make rehearse``, all others by ``python -m benchmarks``."""
+"""Measured by `make rehearse`, all others by `python -m benchmarks`."""
 
 SECTIONS = (
     "queue",
@@ -42,7 +42,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def text(self) -> str:
-        """Padded columns, figures to the right."""
+        """Return padded columns, figures to the right."""
         lines = [self.columns, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         body = [
@@ -52,7 +52,7 @@ class Table:
         return "\n".join([self.title, body[0], "-" * max(map(len, body)), *body[1:]])
 
     def markdown(self) -> str:
-        """A Markdown table under its title."""
+        """Return a Markdown table under its title."""
         rule = ["---", *("--:" for _ in self.columns[1:])]
         lines = [self.columns, rule, *self.rows]
         return "\n".join([f"**{self.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
@@ -75,7 +75,7 @@ class Section:
     verdicts: Sequence[str]
 
     def text(self) -> str:
-        """For the screen."""
+        """Write the section for the screen."""
         tables = [table.text() for table in self.tables]
         return "\n\n".join([f"== {self.title} ==\n{self.method}", *tables, *self.verdicts])
 
@@ -83,7 +83,7 @@ class Section:
 def verdict(
     what: str, reached: float, target: float, digits: int = 0, *, most: bool = False
 ) -> str:
-    """One line: the target and whether it was met; ``most``: the target is an upper limit."""
+    """Say in one line the target and whether it was met; `most`: the target is an upper limit."""
     met = reached <= target if most else reached >= target
     bound = "at most" if most else "at least"
     return (
@@ -93,7 +93,7 @@ def verdict(
 
 
 def store(directory: Path, name: str, section: Section, machine: Machine, *, quick: bool) -> None:
-    """Puts a section into ``results.json``, keeps the others, and renders ``results.md``."""
+    """Put a section into `results.json`, keep the others, and render `results.md`."""
     path = directory / "results.json"
     sections: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     sections[name] = {"quick": quick, "machine": asdict(machine), **asdict(section)}

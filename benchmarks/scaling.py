@@ -44,7 +44,7 @@ class _Outcome:
 
 
 def measure(*, quick: bool) -> Section:
-    """Runs the batch with each number of workers from each format, in turn."""
+    """Run the batch with each number of workers from each format, in turn."""
     days, rounds = (10, 1) if quick else (30, 3)
     tables = []
     lines = []
@@ -100,7 +100,7 @@ def measure(*, quick: bool) -> Section:
 
 
 def _larger_day(folder: Path, factor: int) -> list[str]:
-    """In a process of its own, whose largest memory is its own too."""
+    """Learn larger days in a process of its own, whose largest memory is its own too."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(_fold_larger_days, folder, factor).result()
@@ -137,7 +137,7 @@ def _fold_larger_days(folder: Path, factor: int) -> list[str]:
 
 
 def _enlarged(day: pd.DataFrame, factor: int) -> pd.DataFrame:
-    """The day ``factor`` times over, each time with other transactions, cards and terminals."""
+    """Return the day `factor` times over, each with other transactions, cards and terminals."""
     keys = ("TRANSACTION_ID", "CUSTOMER_ID", "TERMINAL_ID")
     steps = {key: 10 ** len(str(day[key].max())) for key in keys}
     copies = [

@@ -39,7 +39,7 @@ class Run:
 
 
 def measure(*, quick: bool) -> Section:
-    """Runs the batch with one and two workers in turn, each time on a fresh share."""
+    """Run the batch with one and two workers in turn, each time on a fresh share."""
     days, rounds = (6, 1) if quick else (30, 3)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         datasets = Path(name) / "datasets"
@@ -76,7 +76,7 @@ def measure(*, quick: bool) -> Section:
 
 
 def run(datasets: Path, share: Path, workers: int) -> Run:
-    """Runs the batch on a copy of the datasets."""
+    """Run the batch on a copy of the datasets."""
     shutil.copytree(datasets, share / "datasets")
     before = _children_cpu()
     begin = time.monotonic()
@@ -91,6 +91,6 @@ def run(datasets: Path, share: Path, workers: int) -> Run:
 
 
 def _children_cpu() -> float:
-    """Processor seconds of all ended child processes and of theirs."""
+    """Return the processor seconds of all ended child processes and of theirs."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

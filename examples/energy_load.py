@@ -49,7 +49,7 @@ class Forecaster:
     moment: NDArray[np.float64]
 
     def numbers(self) -> NDArray[np.float64]:
-        """What each hour of the next day is forecast from, shape (24, 3)."""
+        """Return what each hour of the next day is forecast from, shape (24, 3)."""
         shape = self.week.mean(axis=0) - self.week.mean()
         return np.column_stack([np.ones(HOURS), shape, np.full(HOURS, self.week[0].mean())])
 
@@ -62,7 +62,7 @@ class EnergyLoad:
     headline = ("mean_absolute_error",)
 
     def prepare(self, file: DatasetFile) -> Day:
-        """Columns ``time`` (ISO 8601, UTC) and ``load_mw``; 24 rows in order."""
+        """Read columns `time` (ISO 8601, UTC) and `load_mw`; 24 rows in order."""
         if file.suffix != ".csv":
             raise DatasetRefused(f"is a {file.suffix} file; only .csv is read")
         try:
@@ -78,11 +78,11 @@ class EnergyLoad:
         return Day(time[0].date(), load)
 
     def start(self) -> Forecaster:
-        """Nothing seen."""
+        """Return a forecaster that has seen nothing."""
         return Forecaster(np.zeros((0, HOURS)), np.zeros((NUMBERS, NUMBERS)), np.zeros(NUMBERS))
 
     def train(self, model: Forecaster, data: Day) -> Trained[Forecaster]:
-        """From the eighth day on there is a week to forecast from."""
+        """Learn a day; from the eighth day on there is a week to forecast from."""
         gram, moment = model.gram, model.moment
         if len(model.week) == WEEK:
             numbers = model.numbers()
@@ -92,7 +92,7 @@ class EnergyLoad:
         return Trained(Forecaster(week, gram, moment), {"mean_load": float(data.load.mean())})
 
     def evaluate(self, model: Forecaster, data: Day) -> dict[str, object]:
-        """Mean error in MW, beside that of "as a week before"; None before there is a forecast."""
+        """Return the mean error in MW beside that of "as a week before"; None before a forecast."""
         if not model.gram.any():
             return {"mean_absolute_error": None, "error_of_last_week": None}
         weights = np.linalg.solve(model.gram + np.eye(NUMBERS), model.moment)
@@ -102,18 +102,22 @@ class EnergyLoad:
         }
 
     def save(self, model: Forecaster) -> dict[str, object]:
-        """Arrays only."""
+        """Return arrays only."""
         return dict(vars(model))
 
     def load(self, saved: Mapping[str, Any]) -> Forecaster:
-        """Raises ValueError when the sums are of other numbers."""
+        """Restore a forecaster.
+
+        Raises:
+            ValueError: the sums are of other numbers.
+        """
         if saved["gram"].shape != (NUMBERS, NUMBERS):
             raise ValueError(f"sums of {len(saved['gram'])} numbers; this version has {NUMBERS}")
         return Forecaster(saved["week"], saved["gram"], saved["moment"])
 
 
 def write_days(root: Path, days: int) -> None:
-    """Write so many days of a made-up grid to ``root/training``, and the next to ``testing``."""
+    """Write so many days of a made-up grid to `root/training`, and the next to `testing`."""
     for number in range(days + 1):
         date, hours = dt.date(2024, 1, 1) + dt.timedelta(number), np.arange(HOURS)
         load = 250 * np.sin((hours - 8) * np.pi / 12) + (720 if date.isoweekday() > 5 else 900)

@@ -1,6 +1,6 @@
 """Chaos: a batch whose workers are killed, stopped and terminated while Redis and the disk fail.
 
-``make chaos`` runs it with 200 datasets and at least 1,000 kills, ``test_chaos.py`` a short one. In
+`make chaos` runs it with 200 datasets and at least 1,000 kills, `test_chaos.py` a short one. In
 the end the ledger must equal the manifest, the chain must be one, and the last checkpoint must have
 the hash of a run in which nothing happened. The seed decides what is done in which order; when it
 hits is up to the machine.
@@ -105,7 +105,7 @@ class Chaos:
         return self.exits[-signal.SIGKILL]
 
     def attack(self) -> None:
-        """Makes trouble until there were enough kills, and each kind of trouble was seen."""
+        """Make trouble until there were enough kills, and each kind of trouble was seen."""
         deadline = time.monotonic() + self.plan.seconds
         wanted = {kind for kind in WEIGHTS if kind != "fill the disk" or self.disk}
         told = 0
@@ -129,7 +129,7 @@ class Chaos:
             time.sleep(self.random.uniform(0.0, 0.05))
 
     def calm(self) -> None:
-        """Ends all trouble and lets one worker after the other finish what is left."""
+        """End all trouble and let one worker after the other finish what is left."""
         for _, act in self._later:
             act()
         self._later.clear()
@@ -146,7 +146,7 @@ class Chaos:
             time.sleep(0.05)
 
     def _push(self) -> None:
-        """Keeps work waiting, and something for later, until the last kill."""
+        """Keep work waiting, and something for later, until the last kill."""
         share = min(1.0, (self.kills + 1) / self.plan.kills)
         until = max(2, int(len(self.manifest) * share))
         if until > self._pushed:
@@ -168,7 +168,7 @@ class Chaos:
                 worker.process.join()
 
     def pause(self, seconds: float) -> None:
-        """Waits for Redis, which may itself wait for the disk."""
+        """Wait for Redis, which may itself wait for the disk."""
         self._due()
         time.sleep(seconds)
 
@@ -248,7 +248,7 @@ class Chaos:
 
 
 def main() -> int:
-    """Returns the exit code: 0 when nothing was lost, done twice or done differently."""
+    """Return the exit code: 0 when nothing was lost, done twice or done differently."""
     parser = argparse.ArgumentParser(prog="python -m proofs.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--datasets", type=int, default=200)
@@ -292,14 +292,14 @@ def main() -> int:
 
 
 def _in_own_mounts() -> bool:
-    """Whether to start over where a mount ends with this process."""
+    """Return whether to start over where a mount ends with this process."""
     if os.environ.get("CHAOS_OWN_MOUNTS") or os.geteuid() != 0 or not shutil.which("unshare"):
         return False
     return subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0
 
 
 def run(plan: Plan) -> Chaos:
-    """The quiet run, the attacked run, the comparison."""
+    """Make the quiet run, the attacked run and the comparison."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         datasets = home / "datasets"
@@ -332,7 +332,7 @@ def run(plan: Plan) -> Chaos:
 
 
 def _small_disk(home: Path, stack: ExitStack) -> Path | None:
-    """A file system of its own in memory; None where none can be mounted."""
+    """Return a file system of its own in memory; None where none can be mounted."""
     if not os.environ.get("CHAOS_OWN_MOUNTS"):
         return None
     disk = home / "disk"
@@ -345,7 +345,7 @@ def _small_disk(home: Path, stack: ExitStack) -> Path | None:
 
 
 def _quiet(home: Path, datasets: Path) -> str:
-    """Hash of the last checkpoint when one worker is left in peace."""
+    """Return the hash of the last checkpoint when one worker is left in peace."""
     share = home / "quiet/share"
     shutil.copytree(datasets, share / "datasets")
     with EmbeddedRedis(home / "quiet/redis") as server, fleet(share, server) as crew:
@@ -383,7 +383,7 @@ def _verify(chaos: Chaos, expected: str) -> None:
 
 
 def _tell(chaos: Chaos) -> None:
-    """What is needed to understand a failure."""
+    """Print what is needed to understand a failure."""
     print(f"seed {chaos.plan.seed}: {dict(chaos.done)} {dict(chaos.exits)}")
     for worker in chaos.crew.workers[-3:]:
         if worker.log.exists():

@@ -1,4 +1,4 @@
-"""``python -m proofs.model_check``: checks ``Queue.tla`` with TLC, and that each guard is needed.
+"""`python -m proofs.model_check`: checks `Queue.tla` with TLC, and that each guard is needed.
 
 First the queue as it is, in several small worlds in which different things go wrong; then the queue
 without one of its guards, in the smallest world that shows why the guard is there: that check must
@@ -53,8 +53,8 @@ class World:
         trouble: how often each kind of trouble may come (constants of the specification).
         bad: numbers of the datasets that are refused.
         push_again: whether pushes that Redis lost are repeated.
-        check: names of invariants, or of temporal properties when ``live``.
-        live: whether ``check`` holds temporal properties, under fairness.
+        check: names of invariants, or of temporal properties when `live`.
+        live: whether `check` holds temporal properties, under fairness.
         without: the guard that is missing.
         violates: what must be found violated then.
     """
@@ -70,7 +70,7 @@ class World:
     violates: str = ""
 
     def configuration(self) -> str:
-        """The text of TLC's configuration file."""
+        """Return the text of TLC's configuration file."""
         guards = ", ".join(f'"{guard}"' for guard in GUARDS if guard != self.without)
         kinds = ["Crashes", "Stops", "Restarts", "Losses", "Skips", "Copies", "Lates", "Unanswered"]
         lines = [
@@ -160,12 +160,12 @@ class Outcome:
     output: str
 
     def fits(self, world: World) -> bool:
-        """Whether that is what must come out."""
+        """Return whether that is what must come out."""
         return self.violated == world.violates
 
 
 def main() -> int:
-    """Returns the exit code: 0 when everything came out as it must, 2 without Java."""
+    """Return the exit code: 0 when everything came out as it must, 2 without Java."""
     parser = argparse.ArgumentParser(prog="python -m proofs.model_check", description=__doc__)
     parser.add_argument("--jar", type=Path, required=True, help="tla2tools.jar")
     parser.add_argument("--only", default="", metavar="REGEX", help="worlds whose name it matches")
@@ -207,7 +207,7 @@ def main() -> int:
 
 
 def _missing(jar: Path) -> str:
-    """What is needed and not there, in one line; '' when all is."""
+    """Return what is needed and not there, in one line; '' when all is."""
     if not jar.is_file():
         return f"{jar}: no such file; `make model-check` installs it"
     java = shutil.which("java")

@@ -1,7 +1,7 @@
 """The mutants of the queue's Lua scripts: each lacks one guard or one effect.
 
 The scripts keep to a small part of Lua, one statement a line or more, which is all that is
-understood here: ``if``/``elseif`` conditions, ``A and B or C`` choices, ``NX`` options, and
+understood here: `if`/`elseif` conditions, `A and B or C` choices, `NX` options, and
 statements that are one call.
 """
 
@@ -46,7 +46,7 @@ class Mutant:
 
 
 def mutants() -> list[Mutant]:
-    """All of them, script by script, in the order of the lines."""
+    """Return all of them, script by script, in the order of the lines."""
     folder = files("workload.queue") / "scripts"
     found: list[Mutant] = []
     for path in sorted(folder.iterdir(), key=lambda each: each.name):
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 
 
 def _conditions(code: str, make: _Make) -> Iterator[Mutant]:
-    """Each condition never met, always met, and without each of its parts."""
+    """Yield each condition never met, always met, and without each of its parts."""
     for match in _CONDITION.finditer(code):
         condition, span = match[1], match.span(1)
         for value in ("false", "true"):
@@ -88,7 +88,7 @@ def _conditions(code: str, make: _Make) -> Iterator[Mutant]:
 
 
 def _choices(code: str, make: _Make) -> Iterator[Mutant]:
-    """Each ``CONDITION and A or B`` always A, always B."""
+    """Yield each `CONDITION and A or B` always A, always B."""
     for line in re.finditer(r"^.*$", code, re.MULTILINE):
         match = re.search(
             r"((?:call|#?\w)\S*.*?) and ('?[\w-]+'?) or ('?[\w-]+'?)(?=[, }]|$)", line[0]
@@ -101,7 +101,7 @@ def _choices(code: str, make: _Make) -> Iterator[Mutant]:
 
 
 def _beginning(line: str, start: int) -> int:
-    """Where the expression around ``start`` begins: after ``=``, ``return`` or a comma."""
+    """Return where the expression around `start` begins: after `=`, `return` or a comma."""
     before = [match.end() for match in re.finditer(r"(?:(?<![=~<>])= |return )", line)]
     return max([start, *(end for end in before if end <= line.index(" and "))])
 
@@ -113,7 +113,7 @@ def _options(code: str, make: _Make) -> Iterator[Mutant]:
 
 
 def _statements(code: str, make: _Make) -> Iterator[Mutant]:
-    """Each statement that is one call, left out."""
+    """Yield each statement that is one call, left out."""
     for match in _STATEMENT.finditer(code):
         if code[: match.start(1)].rstrip().endswith(","):
             continue  # the next line of a longer expression
@@ -127,7 +127,7 @@ def _statements(code: str, make: _Make) -> Iterator[Mutant]:
 
 
 def _parts(condition: str) -> list[str]:
-    """``a and b`` as ``a``, `` and b``; what stands in brackets is one part."""
+    """Split `a and b` into `a` and ` and b`; what stands in brackets is one part."""
     parts, depth, start = [], 0, 0
     for index, letter in enumerate(condition):
         depth += {"(": 1, ")": -1}.get(letter, 0)

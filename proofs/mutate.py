@@ -1,8 +1,8 @@
-"""``python -m proofs.mutate``: takes every guard out of the queue's scripts, one at a time.
+"""`python -m proofs.mutate`: takes every guard out of the queue's scripts, one at a time.
 
 Each mutant runs the tests of the scripts until one fails. A mutant that passes all of them is a
 guard nobody watches: the run fails. Mutants that behave exactly like the original are listed in
-``EQUIVALENT`` with the reason, and must keep passing.
+`EQUIVALENT` with the reason, and must keep passing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EQUIVALENT = {
 
 
 def main() -> int:
-    """Returns the exit code: 0 when some test fails for each mutant."""
+    """Return the exit code: 0 when some test fails for each mutant."""
     parser = argparse.ArgumentParser(prog="python -m proofs.mutate", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name holds TEXT")
     options = parser.parse_args()
@@ -78,12 +78,12 @@ def main() -> int:
 
 
 def _memory() -> str | None:
-    """A directory in memory where there is one: the servers write and fsync a lot."""
+    """Return a directory in memory if there is one: the servers write and fsync a lot."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 
 def _test(context: ForkServerContext, folder: Path, mutant: Mutant | None) -> str:
-    """Runs the tests; returns the first that failed, or ''."""
+    """Run the tests; return the first that failed, or ''."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         home = Path(name)
         with as_file(files("workload.queue") / "scripts") as original:
@@ -133,7 +133,7 @@ class _Reporter:
 
 
 def _child(home: Path) -> None:
-    """Runs in a process of its own."""
+    """Run the tests in a process of its own."""
     output = os.open(home / "output", os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)

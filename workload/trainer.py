@@ -25,7 +25,7 @@ class FraudDetectionModelTrainer:
     Args:
         train_dataset_path: day file to learn; its name carries no meaning here.
         test_dataset_path: day file to test on; a later day than the training day.
-        label: label column, 0 genuine and above 0 fraud, such as ``TX_FRAUD_SCENARIO``.
+        label: label column, 0 genuine and above 0 fraud, such as `TX_FRAUD_SCENARIO`.
         checkpoint_path: checkpoint to start from; None starts untrained.
 
     Raises:
@@ -48,11 +48,11 @@ class FraudDetectionModelTrainer:
             self._base = ChainState.from_file(self._trainer, Path(checkpoint_path))
 
     def get_model(self) -> ChainState[FraudModel]:
-        """The trained model with its record, or the one training starts from."""
+        """Return the trained model with its record, or the one training starts from."""
         return self._trained or self._base
 
     def train_and_save(self, output_dir: str | PathLike[str]) -> str:
-        """Trains on the day, writes ``model_cpt_<dataset stem>.pkl`` and returns its path.
+        """Train on the day, write `model_cpt_<dataset stem>.pkl` and return its path.
 
         Args:
             output_dir: created when it is not there.
@@ -70,7 +70,7 @@ class FraudDetectionModelTrainer:
         return str(path)
 
     def generate_report(self, report_path: str | PathLike[str]) -> None:
-        """Appends the entry of the day just trained to a text report.
+        """Append the entry of the day just trained to a text report.
 
         Raises:
             UsageError: nothing was trained yet.

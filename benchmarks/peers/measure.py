@@ -56,7 +56,7 @@ _PAUSE = 0.02
 
 
 def measure(*, quick: bool) -> Section:
-    """Runs every queue in turn on one server, then kills a worker of each.
+    """Run every queue in turn on one server, then kill a worker of each.
 
     Raises:
         UsageError: the peers are not installed.
@@ -154,7 +154,7 @@ def _cost(control: redis.Redis, url: str, peer: str, jobs: int) -> Cost:
 
 
 def _recoveries(trials: int) -> dict[str, list[float]]:
-    """All at once, each on a server of its own: they mostly wait."""
+    """Measure all at once, each on a server of its own: they mostly wait."""
     wanted = [(name, peer) for name, peer in PEERS.items() for _ in range(trials)]
     with ThreadPoolExecutor(len(wanted)) as pool:
         seconds = pool.map(_recovery, [peer for _, peer in wanted])
@@ -190,7 +190,7 @@ def _recovery(peer: str) -> float:
 
 @contextmanager
 def _tcp_server() -> Iterator[tuple[EmbeddedRedis, str]]:
-    """A server on TCP and its address; another port when somebody takes the first meanwhile."""
+    """Yield a server on TCP and its address; another port if somebody takes the first meanwhile."""
     with ExitStack() as stack:
         for tries_left in reversed(range(5)):
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))

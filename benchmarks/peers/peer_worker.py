@@ -1,7 +1,7 @@
-"""One of the other queues: ``peer_worker.py NAME work|fill URL [JOBS|hold]``, in the peers' venv.
+"""One of the other queues: `peer_worker.py NAME work|fill URL [JOBS|hold]`, in the peers' venv.
 
 Each is set as its documentation says it is fastest, and so that it notices a dead worker as soon as
-it can while a job may take ``JOB_SECONDS``.
+it can while a job may take `JOB_SECONDS`.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ NAME, VERB, URL = sys.argv[1:4]
 
 
 def note(number: int, count: int) -> None:
-    """The first and the last job leave the time, and the processor time of this process."""
+    """Record the time, and this process's processor time, at the first and the last job."""
     if number in {0, count - 1}:
         with redis.Redis.from_url(URL) as client:
             client.rpush("bench:marks", f"{time.monotonic()} {time.process_time()}")
 
 
 def started() -> None:
-    """A job that will be killed tells that it runs, and in which process."""
+    """Tell that a job runs that will be killed, and in which process."""
     with redis.Redis.from_url(URL) as client:
         client.rpush("bench:starts", os.getpid())
 
 
 def job(number: int, count: int) -> None:
-    """Does nothing."""
+    """Do nothing."""
     note(number, count)
 
 
 def hold() -> None:
-    """Takes as long as a job may."""
+    """Take as long as a job may."""
     started()
     time.sleep(JOB_SECONDS)
 
 
 async def async_job(_context: Any, *, number: int, count: int) -> None:  # noqa: ANN401
-    """The same for event loops."""
+    """Do nothing, for event loops."""
     note(number, count)
 
 
 async def async_hold(context: Any) -> None:  # noqa: ANN401
-    """The same; saq wants to hear from a job that lives."""
+    """Take as long as a job may, for event loops; saq wants to hear from a job that lives."""
     started()
     for _ in range(JOB_SECONDS):
         if "job" in context:
@@ -61,7 +61,7 @@ async def async_hold(context: Any) -> None:  # noqa: ANN401
 
 
 def rq_peer() -> None:
-    """RQ: the worker that forks nothing; it looks after dead ones every second."""
+    """Run RQ with the worker that forks nothing; it looks after dead ones every second."""
     import rq  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
     connection = redis.Redis.from_url(URL)
@@ -88,7 +88,7 @@ def rq_peer() -> None:
 
 
 def saq_peer() -> None:
-    """SAQ: ten jobs at once, heartbeats, a sweep every second."""
+    """Run saq: ten jobs at once, heartbeats, a sweep every second."""
     import saq  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
     queue = saq.Queue.from_url(URL)
@@ -112,7 +112,7 @@ def saq_peer() -> None:
 
 
 def arq_peer() -> None:
-    """arq: ten jobs at once; it knows no heartbeat, only the longest time of a job."""
+    """Run arq: ten jobs at once; it knows no heartbeat, only the longest time of a job."""
     import arq  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
     from arq.connections import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
         RedisSettings,
@@ -146,7 +146,7 @@ def arq_peer() -> None:
 
 
 def dramatiq_peer() -> None:
-    """dramatiq: eight threads; it looks after dead workers at every command."""
+    """Run dramatiq: eight threads; it looks after dead workers at every command."""
     import dramatiq  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
     from dramatiq.brokers.redis import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
         RedisBroker,

@@ -24,14 +24,14 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files in the order of the story."""
+    """Put the files in the order of the story."""
     order = [HERE / file for files in PARTS.values() for file in files]
     items.sort(key=lambda item: order.index(item.path))
 
 
 @pytest.fixture(scope="session")
 def state() -> Path:
-    """Scratch directory of the run; without one the tests are not inside, which is a failure."""
+    """Return the run's scratch directory; without one the tests are not inside: a failure."""
     if "REHEARSAL" not in os.environ:
         pytest.fail("these tests change the machine that they run on: start them by make rehearse")
     return Path(os.environ["REHEARSAL"])
@@ -39,13 +39,13 @@ def state() -> Path:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Directory of the programs: the node's, and the Pulumi CLI."""
+    """Return the directory of the programs: the node's, and the Pulumi CLI."""
     return ensure(GROUPS["existing" if existing.chosen() else "rehearsal"])
 
 
 @pytest.fixture(scope="session")
 def node(state: Path, tools: Path, request: pytest.FixtureRequest) -> Iterator[Node]:
-    """A cluster of one node; with KEEP=1 it stays up after the tests until Ctrl-C."""
+    """Yield a cluster of one node; with KEEP=1 it stays up after the tests until Ctrl-C."""
     found = images.ensure(tools / "pause")
     with Node(tools, found, store.ensure(found), state, directory()) as node:
         yield node
@@ -56,7 +56,7 @@ def node(state: Path, tools: Path, request: pytest.FixtureRequest) -> Iterator[N
 
 @pytest.fixture(scope="session")
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Prints what whoever runs the rehearsal should see, passed or not."""
+    """Print what whoever runs the rehearsal should see, passed or not."""
 
     def told(text: str) -> None:
         with _uncaptured(request):

@@ -1,7 +1,7 @@
-"""A cluster that is there already, for the tests of the stack ``local``: ``CLUSTER`` says which.
+"""A cluster that is there already, for the tests of the stack `local`: `CLUSTER` says which.
 
-``CLUSTER=kubeconfig`` takes the cluster of ``KUBECONFIG`` (and ``KUBE_CONTEXT``), and
-``CLUSTER=kind`` the one that kind knows by the name ``KIND_CLUSTER``. All that the run makes is in
+`CLUSTER=kubeconfig` takes the cluster of `KUBECONFIG` (and `KUBE_CONTEXT`), and
+`CLUSTER=kind` the one that kind knows by the name `KIND_CLUSTER`. All that the run makes is in
 one namespace of a new name, and in a PersistentVolume for it; both are removed at the end, however
 the tests ended.
 """
@@ -87,7 +87,7 @@ class Cluster:
         return [self.program, f"--kubeconfig={self.kubeconfig}", f"--context={self.context}"]
 
     def settings(self) -> dict[str, object]:
-        """What the stack ``local`` must be told."""
+        """Return what the stack `local` must be told."""
         settings = {
             "namespace": self.namespace,
             "kube_context": self.context,
@@ -100,7 +100,11 @@ class Cluster:
         return {key: value for key, value in settings.items() if value}
 
     def ask(self, *arguments: str, given: object = None) -> str:
-        """What kubectl prints; raises Unable with its last line."""
+        """Return what kubectl prints.
+
+        Raises:
+            Unable: it fails; with its last line.
+        """
         return _run(
             [*self.kubectl, f"--request-timeout={ANSWER_SECONDS}", *arguments],
             "kubectl",
@@ -108,13 +112,13 @@ class Cluster:
         )
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
-        """Pods of the run with the labels, ended ones too."""
+        """Return the pods of the run with the labels, ended ones too."""
         words = ("get", "pods", "--namespace", self.namespace, "--selector", selector, "-o", "json")
         found: list[dict[str, Any]] = json.loads(self.ask(*words))["items"]
         return found
 
     def left(self) -> list[str]:
-        """What there is of the run: its volumes, its namespace, and what that holds."""
+        """Return what there is of the run: its volumes, its namespace, and what that holds."""
         found = self.ask("get", "namespace", self.namespace, "--ignore-not-found", "-o", "name")
         names = found.split()
         if names:
@@ -131,7 +135,7 @@ class Cluster:
         ]
 
     def remove(self) -> None:
-        """Deletes what there is of the run; a volume that nobody deletes with its claim, too."""
+        """Delete what there is of the run; a volume that nobody deletes with its claim, too."""
         _run(
             [
                 *(*self.kubectl, "delete", "namespace", self.namespace),
@@ -143,7 +147,7 @@ class Cluster:
             self.ask("delete", "persistentvolume", volume, "--ignore-not-found", "--wait=false")
 
     def look(self, *, empty: bool = False) -> dict[str, Any]:
-        """What is in the share's directory; then, if asked to, without datasets and results.
+        """Return what is in the share's directory; then, if asked to, without datasets and results.
 
         Needs that nothing else uses the namespace, which it makes and removes.
         """
@@ -164,7 +168,7 @@ class Cluster:
         return seen
 
     def _log_of_look(self) -> str:
-        """What the pod ``look`` has printed; raises Unable when something keeps it from running."""
+        """Return what the pod `look` has printed; raise Unable if something keeps it from that."""
         inside = ("--namespace", self.namespace)
         began, wrong_since = time.monotonic(), 0.0
         while True:
@@ -181,22 +185,22 @@ class Cluster:
 
 
 def chosen() -> Cluster | None:
-    """The cluster that the tests run on; None for a node of their own."""
+    """Return the cluster that the tests run on; None for a node of their own."""
     path = os.environ.get(VARIABLE)
     return Cluster(**json.loads(Path(path).read_text())) if path else None
 
 
 def new_namespace() -> str:
-    """A name that nothing else has."""
+    """Return a name that nothing else has."""
     return f"batch-aiml-rehearsal-{secrets.token_hex(4)}"
 
 
 @contextmanager
 def prepared(kind: str, scratch: Path) -> Iterator[Cluster]:
-    """A cluster that answers, with a share that is empty; leaves nothing behind.
+    """Yield a cluster that answers, with a share that is empty; leave nothing behind.
 
     Args:
-        kind: ``kubeconfig`` or ``kind``.
+        kind: `kubeconfig` or `kind`.
         scratch: private directory of the run.
 
     Raises:
@@ -247,7 +251,7 @@ def _of_kubeconfig(namespace: str, scratch: Path, _after: ExitStack) -> Cluster:
 
 
 def _of_kind(namespace: str, scratch: Path, after: ExitStack) -> Cluster:
-    """A cluster of kind: its only node gets the image and a directory, and loses both again."""
+    """Return a cluster of kind: its only node gets the image and a directory, and loses both."""
     name = os.environ.get("KIND_CLUSTER", "kind")
     for program in ("kind", "docker"):
         if shutil.which(program) is None:
@@ -279,7 +283,7 @@ def _kept(kubeconfig: str, scratch: Path) -> tuple[str, str]:
 
 
 def _refuse_what_is_there(cluster: Cluster) -> None:
-    """Raises Unable when the cluster does not answer, or the share is in use."""
+    """Raise Unable when the cluster does not answer, or the share is in use."""
     try:
         cluster.ask("get", "--raw", "/version")
     except Unable as error:

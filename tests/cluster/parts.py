@@ -15,4 +15,4 @@ PARTS = {
         "journeys/test_destroy.py",
     ),
 }
-"""Files of tests that share a node, in order; those of ``dev`` tell the story of one stack."""
+"""Files of tests that share a node, in order; those of `dev` tell the story of one stack."""

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the tests; returns pytest's exit code, 1 when they could not start."""
+    """Run the tests; return pytest's exit code, 1 when they could not start."""
     if {"-h", "--help"} & set(arguments):
         print(__doc__)  # noqa: T201 - what was asked for
         return 0
@@ -80,7 +80,7 @@ def _on_own_node(arguments: list[str]) -> int:
 
 
 def _in_parts(arguments: list[str]) -> int:
-    """Both parts at once: most of the time either of them waits for its node."""
+    """Run both parts at once: most of the time either of them waits for its node."""
     local, dev = [
         [
             *("env", f"{PART}={part}"),

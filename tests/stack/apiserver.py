@@ -104,7 +104,7 @@ class ControlPlane:
         self.stop()
 
     def start(self) -> None:
-        """Starts everything and waits until the API server is ready.
+        """Start everything and wait until the API server is ready.
 
         Raises:
             ApiServerError: a component ended, or was not ready in time.
@@ -163,11 +163,15 @@ class ControlPlane:
         )
 
     def stop(self) -> None:
-        """Ends every process that ``start`` began, the last first."""
+        """End every process that `start` began, the last first."""
         self._programs.stop_all()
 
     def check(self) -> None:
-        """Raises ProgramError when a component has ended by itself."""
+        """Check that every component runs.
+
+        Raises:
+            ProgramError: one has ended by itself.
+        """
         self._programs.check()
 
     def _kubeconfig(self) -> str:
@@ -182,7 +186,7 @@ class ControlPlane:
     def request(
         self, method: str, path: str, body: Any = None, kind: str = "application/json"
     ) -> requests.Response:
-        """A request as the administrator; the body is sent as JSON of media type ``kind``."""
+        """Send a request as the administrator; the body is sent as JSON of media type `kind`."""
         return requests.request(
             method,
             f"https://{self.address}{path}",

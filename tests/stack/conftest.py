@@ -22,12 +22,12 @@ FORK_SERVER = "ENGINE_FORK_SERVER"
 
 @pytest.fixture(scope="session")
 def binaries() -> Path:
-    """Directory of the tools; a missing one is a failure, never a skip."""
+    """Return the directory of the tools; a missing one is a failure, never a skip."""
     return ensure()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts what forks Python programs: one for all workers, which inherit its address."""
+    """Start what forks Python programs: one for all workers, which inherit its address."""
     if hasattr(config, "workerinput"):
         return
     ended = ExitStack()
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def python() -> Sequence[str]:
-    """Command that starts Python programs as forks of one that has imported their packages."""
+    """Return the command that starts Python programs as forks of one that has their packages."""
     return forked(os.environ[FORK_SERVER])
 
 
@@ -45,7 +45,7 @@ def python() -> Sequence[str]:
 def control_plane(
     binaries: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """An empty Kubernetes cluster without nodes."""
+    """Yield an empty Kubernetes cluster without nodes."""
     with ControlPlane(binaries, tmp_path_factory.mktemp("control-plane")) as cluster:
         yield cluster
 
@@ -54,7 +54,7 @@ def control_plane(
 def google(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FakeGoogle]:
-    """An empty Google project whose clusters answer with the control plane."""
+    """Yield an empty Google project whose clusters answer with the control plane."""
     with FakeGoogle(tmp_path_factory.mktemp("google"), control_plane.address) as fake:
         yield fake
         assert set(fake.refused_hosts) <= {"openidconnect.googleapis.com:443"}, (
@@ -70,13 +70,13 @@ def stack(
     python: Sequence[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> StackUnderTest:
-    """The dev stack, initialised and configured, with nothing created yet."""
+    """Return the dev stack, initialised and configured, with nothing created yet."""
     directory = tmp_path_factory.mktemp("stack")
     return StackUnderTest(directory, binaries, google, control_plane, "dev", python)
 
 
 @pytest.fixture(scope="module")
 def deployed(stack: StackUnderTest) -> StackUnderTest:
-    """The dev stack after ``pulumi up``."""
+    """Return the dev stack after `pulumi up`."""
     stack.up("--skip-preview").ok()
     return stack

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def finish(stack: StackUnderTest) -> None:
-    """Runs ``up`` and asserts that nothing is missing, pending or there twice."""
+    """Run `up` and assert that nothing is missing, pending or there twice."""
     stack.up("--skip-preview").ok()
     stack.run("preview", "--refresh", "--expect-no-changes").ok()
     resources = stack.state()["checkpoint"]["latest"]["resources"]
@@ -22,7 +22,7 @@ def finish(stack: StackUnderTest) -> None:
 
 
 def kill(program: str, home: Path) -> None:
-    """Kills the processes of ``program`` that belong to the stack in ``home``."""
+    """Kill the processes of `program` that belong to the stack in `home`."""
     killed = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:

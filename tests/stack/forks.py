@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fork_server() -> Iterator[str]:
-    """Runs the server; gives its address, a path short enough for a socket."""
+    """Run the server; yield its address, a path short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="fork-") as directory:
         address = f"{directory}/socket"
         server = subprocess.Popen(
@@ -33,5 +33,5 @@ def fork_server() -> Iterator[str]:
 
 
 def forked(address: str) -> tuple[str, ...]:
-    """Command that starts a Python program by the server of that address."""
+    """Return the command that starts a Python program by the server of that address."""
     return sys.executable, "-I", "-S", str(PLUGINS / "fork_client.py"), address

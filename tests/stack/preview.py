@@ -16,7 +16,7 @@ from toolchain.build import MissingTool, ensure
 
 
 def main(name: str) -> int:
-    """Prints the plan of stack ``name`` with its price and policies; returns the CLI's code."""
+    """Print the plan of stack `name` with its price and policies; return the CLI's code."""
     try:
         binaries = ensure()
         with tempfile.TemporaryDirectory() as scratch:

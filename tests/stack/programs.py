@@ -34,7 +34,7 @@ class Programs:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: list[str], **environment: str) -> None:
-        """Starts a program that nothing but ``stop`` is to end."""
+        """Start a program that nothing but `stop` is to end."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
@@ -47,11 +47,15 @@ class Programs:
             )
 
     def log(self, name: str) -> Path:
-        """Where a program's output goes."""
+        """Return where a program's output goes."""
         return self.logs / f"{name}.log"
 
     def check(self) -> None:
-        """Raises ProgramError when a program has ended by itself."""
+        """Check that every program runs.
+
+        Raises:
+            ProgramError: one has ended by itself.
+        """
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise ProgramError(
@@ -59,7 +63,7 @@ class Programs:
                 )
 
     def stop(self, name: str) -> None:
-        """Ends a program, by force when it takes longer than STOP_SECONDS; knows of no other."""
+        """End a program, by force when it takes longer than STOP_SECONDS; know of no other."""
         process = self._running.pop(name, None)
         if process is None:
             return
@@ -71,6 +75,6 @@ class Programs:
             process.wait()
 
     def stop_all(self) -> None:
-        """Ends every program, the last first."""
+        """End every program, the last first."""
         for name in reversed(list(self._running)):
             self.stop(name)

@@ -99,14 +99,14 @@ class Result:
         return found
 
     def ok(self) -> Result:
-        """Itself; fails when the command did."""
+        """Return itself; fail when the command did."""
         assert self.code == 0, self.output
         return self
 
 
 @dataclass
 class Step:
-    """One planned change: ``create``, ``update``, ``replace``, ``delete`` … of a resource."""
+    """One planned change: `create`, `update`, `replace`, `delete` … of a resource."""
 
     operation: str
     type: str
@@ -118,12 +118,12 @@ class StackUnderTest:
     """A stack in a directory of its own, with its own state, against fakes and an API server.
 
     The program and the stack's configuration file are those of the repository; what the commands
-    are given on top of it is ``overrides``: the project, the images and where Google is.
+    are given on top of it is `overrides`: the project, the images and where Google is.
 
     Attributes:
-        faults: what ``inject`` writes.
+        faults: what `inject` writes.
         project: the directory of the program.
-        logs: where the CLI would log every command; it does after ``keep_logs``.
+        logs: where the CLI would log every command; it does after `keep_logs`.
     """
 
     directory: Path
@@ -154,7 +154,7 @@ class StackUnderTest:
         self.configure(self.overrides())
 
     def overrides(self) -> dict[str, object]:
-        """What the test sets on top of the repository's configuration."""
+        """Return what the test sets on top of the repository's configuration."""
         if self.name == "local":
             return {}
         return {
@@ -165,7 +165,7 @@ class StackUnderTest:
         }
 
     def configure(self, values: Mapping[str, object]) -> None:
-        """Sets configuration values, as a user would."""
+        """Set configuration values, as a user would."""
         if not values:
             return
         settings = [f"{key}={_text(value)}" for key, value in values.items()]
@@ -174,7 +174,7 @@ class StackUnderTest:
 
     @contextmanager
     def configured(self, **values: object) -> Iterator[None]:
-        """Configuration values that are set for a while."""
+        """Set configuration values for a while."""
         file = self.project / f"Pulumi.{self.name}.yaml"
         before = file.read_text()
         try:
@@ -184,11 +184,11 @@ class StackUnderTest:
             file.write_text(before)
 
     def run(self, *arguments: str, **environment: str) -> Result:
-        """Runs ``pulumi ARGUMENTS`` in the project's directory."""
+        """Run `pulumi ARGUMENTS` in the project's directory."""
         return self._run(["pulumi", *arguments], environment)
 
     def script(self, name: str, *arguments: str) -> Result:
-        """Runs ``scripts/NAME ARGUMENTS`` in the project's directory."""
+        """Run `scripts/NAME ARGUMENTS` in the project's directory."""
         return self._run([f"scripts/{name}", *arguments], {})
 
     def _run(self, command: list[str], environment: dict[str, str]) -> Result:
@@ -206,7 +206,7 @@ class StackUnderTest:
         return Result(completed.returncode, _COLOUR.sub("", completed.stdout))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts ``pulumi ARGUMENTS`` and lets it run."""
+        """Start `pulumi ARGUMENTS` and let it run."""
         return subprocess.Popen(
             ["pulumi", *arguments],
             cwd=self.project,
@@ -218,15 +218,15 @@ class StackUnderTest:
         )
 
     def up(self, *arguments: str) -> Result:
-        """``pulumi up --yes``."""
+        """Run `pulumi up --yes`."""
         return self.run("up", "--yes", *arguments)
 
     def preview(self, *arguments: str) -> Result:
-        """``pulumi preview``."""
+        """Run `pulumi preview`."""
         return self.run("preview", *arguments)
 
     def plan(self, *arguments: str) -> list[Step]:
-        """The steps of a preview that change something; fails when the preview does."""
+        """Return the steps of a preview that change something; fail when the preview does."""
         result = self.run("preview", "--json", *arguments).ok()
         steps = json.loads(result.output[result.output.index("{") :])["steps"]
         found = []
@@ -238,26 +238,26 @@ class StackUnderTest:
         return found
 
     def output(self, name: str, *arguments: str) -> str:
-        """``pulumi stack output NAME``."""
+        """Run `pulumi stack output NAME`."""
         return self.run("stack", "output", name, *arguments).ok().output.strip()
 
     def state(self) -> dict[str, Any]:
-        """The stack's checkpoint as it is on disk."""
+        """Return the stack's checkpoint as it is on disk."""
         [path] = (self.directory / "state").rglob(f"stacks/**/{self.name}.json")
         checkpoint: dict[str, Any] = json.loads(path.read_text())
         return checkpoint
 
     def keep_logs(self) -> None:
-        """Lets the CLI log every command from now on."""
+        """Let the CLI log every command from now on."""
         self.logs.unlink()
         self.logs.mkdir()
 
     def inject(self, *faults: dict[str, Any]) -> None:
-        """Orders failures from the small providers; see ``plugins/faults.py``."""
+        """Order failures from the small providers; see `plugins/faults.py`."""
         self.faults.write_text(json.dumps(list(faults)))
 
     def _environment(self) -> dict[str, str]:
-        """An environment that nothing of the machine's own Pulumi or Google set-up reaches."""
+        """Return an environment that the machine's own Pulumi or Google set-up does not reach."""
         home = self.logs.parents[1]
         self.logs.parent.mkdir(parents=True)
         self.logs.touch()  # not a directory, so the CLI keeps none
@@ -287,7 +287,7 @@ class StackUnderTest:
 
 
 def write_executables(directory: Path) -> None:
-    """Writes the executables that the engine and the kubeconfig look for on PATH."""
+    """Write the executables that the engine and the kubeconfig look for on PATH."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, module in EXECUTABLES.items():
         _script(directory / name, f'exec $ENGINE_PYTHON "{PLUGINS / module}" "$@"')

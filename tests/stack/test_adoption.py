@@ -1,4 +1,4 @@
-"""What a provider made and could not record before it died, ``scripts/adopt.sh`` takes over."""
+"""What a provider made and could not record before it died, `scripts/adopt.sh` takes over."""
 
 from __future__ import annotations
 

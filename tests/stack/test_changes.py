@@ -15,14 +15,14 @@ FILESTORE = "gcp:filestore/instance:Instance"
 
 @pytest.fixture(scope="module")
 def deployed(stack: StackUnderTest) -> StackUnderTest:
-    """The dev stack with a share that is larger than the smallest."""
+    """Return the dev stack with a share that is larger than the smallest."""
     stack.configure({"filestore_capacity_gib": 1100})
     stack.up("--skip-preview").ok()
     return stack
 
 
 def _changed(plan: list[Step]) -> set[tuple[str, str]]:
-    """What of a plan changes a thing, without the steps that a replacement consists of."""
+    """Return what of a plan changes a thing, without the steps of which a replacement consists."""
     parts = ("create-replacement", "delete-replaced")
     return {(step.operation, step.name) for step in plan if step.operation not in parts}
 

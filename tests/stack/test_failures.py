@@ -1,4 +1,4 @@
-"""What fails half-way, the next ``up`` finishes: nothing is made twice, nothing is left behind."""
+"""What fails half-way, the next `up` finishes: nothing is made twice, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ OTHERS = (
 
 @dataclass
 class Attempts:
-    """Every ``up`` until all resources have failed once, and the one after that.
+    """Every `up` until all resources have failed once, and the one after that.
 
     Attributes:
-        failed: resource to the ``up`` in which its creation failed.
+        failed: resource to the `up` in which its creation failed.
     """
 
     failed: dict[str, Result]
@@ -69,7 +69,7 @@ class Attempts:
 
 @pytest.fixture(scope="module")
 def attempts(stack: StackUnderTest, google: FakeGoogle) -> Attempts:
-    """Lets the creation of each resource fail, until each has failed, whatever the order."""
+    """Let the creation of each resource fail, until each has failed, whatever the order."""
     failed: dict[str, Result] = {}
     every = {*GOOGLE_FAULTS, *OTHERS}
     for _ in every:

@@ -38,7 +38,7 @@ class Journey:
 
 @pytest.fixture(scope="module")
 def journey(stack: StackUnderTest, google: FakeGoogle, control_plane: ControlPlane) -> Journey:
-    """Preview, up, output, up again, preview, refresh, destroy."""
+    """Run preview, up, output, up again, preview, refresh, destroy."""
     told = Journey()
     stack.keep_logs()
     told.commands["preview"] = stack.run("preview")
@@ -64,7 +64,7 @@ def journey(stack: StackUnderTest, google: FakeGoogle, control_plane: ControlPla
 
 
 def _log(path: Path) -> str:
-    """What a log of the CLI says; of one that is encrypted, its bytes."""
+    """Return what a log of the CLI says; of one that is encrypted, its bytes."""
     content = path.read_bytes()
     zipped = content.startswith(b"\x1f\x8b")
     return (gzip.decompress(content) if zipped else content).decode(errors="replace")

@@ -47,7 +47,7 @@ def test_the_outputs_are_what_the_scripts_read(deployed: StackUnderTest) -> None
 
 @dataclass
 class Drift:
-    """What was seen after changes behind Pulumi's back, and what there was after an ``up``."""
+    """What was seen after changes behind Pulumi's back, and what there was after an `up`."""
 
     labels: dict[str, str]
     seen: dict[str, str]
@@ -58,7 +58,7 @@ class Drift:
 
 @pytest.fixture(scope="module")
 def drift(deployed: StackUnderTest, google: FakeGoogle, control_plane: ControlPlane) -> Drift:
-    """A label and a policy edited, a service account and a Service deleted; then ``up``."""
+    """Edit a label and a policy, delete a service account and a Service; then run `up`."""
     labels = dict(google.objects()[SHARE]["labels"])
     google.change(SHARE, {"labels": {**labels, "app": "something-else"}})
     google.change(ACCOUNT, None)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def control_plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> ControlPlane:
-    """A cluster that does not run: the stack's own is unknown until it is made."""
+    """Return a cluster that does not run: the stack's own is unknown until it is made."""
     return ControlPlane(binaries, tmp_path_factory.mktemp("control-plane"))
 
 

@@ -63,7 +63,7 @@ def local(
     python: Sequence[str],
     tmp_path: Path,
 ) -> StackUnderTest:
-    """The local stack on the cluster of a kubeconfig."""
+    """Return the local stack on the cluster of a kubeconfig."""
     return StackUnderTest(tmp_path, binaries, google, control_plane, "local", python)
 
 

@@ -98,4 +98,4 @@ class Folding:
     """Written for an earlier version of the protocol."""
 
     def fold(self, model: Forecaster, data: Any) -> None:
-        """See `train`."""
+        """Fold a day; see `train`."""

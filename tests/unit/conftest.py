@@ -25,7 +25,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _servers() -> dict[str, Path]:
-    """Every server at hand: on PATH, and in the packages that carry one."""
+    """Find every server there is: on PATH, and in the packages that carry one."""
     found: dict[str, Path] = {}
     on_path = shutil.which("redis-server")
     if on_path:
@@ -48,7 +48,7 @@ SERVERS = _servers()
 def any_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedRedis]:
-    """Each of the servers in turn."""
+    """Yield each of the servers in turn."""
     directory = tmp_path_factory.mktemp("redis")
     with EmbeddedRedis(directory, server=SERVERS[request.param]) as server:
         yield server
@@ -56,14 +56,14 @@ def any_server(
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    """One server for tests that do not depend on its version."""
+    """Yield one server for tests that do not depend on its version."""
     with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    """A connection to an empty server."""
+    """Yield a connection to an empty server."""
     with connect(server.url) as connection:
         connection.flushall()
         yield connection
@@ -71,7 +71,7 @@ def client(server: EmbeddedRedis) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def queue(server: EmbeddedRedis) -> Iterator[Queue]:
-    """A session with an empty queue that waits for nothing."""
+    """Yield a session with an empty queue that waits for nothing."""
     opened = Queue(connect(server.url), retry_policy=RetryPolicy(0.0))
     opened.client.flushall()
     yield opened
@@ -80,7 +80,7 @@ def queue(server: EmbeddedRedis) -> Iterator[Queue]:
 
 @pytest.fixture
 def new_queue(any_server: EmbeddedRedis) -> Iterator[Callable[..., Queue]]:
-    """Makes sessions with one empty queue."""
+    """Make sessions with one empty queue."""
     queues: list[Queue] = []
 
     def make(**limits: float) -> Queue:
@@ -95,7 +95,7 @@ def new_queue(any_server: EmbeddedRedis) -> Iterator[Callable[..., Queue]]:
 
 @pytest.fixture(scope="session")
 def tutorial() -> Path:
-    """The tutorial's own five files."""
+    """Return the tutorial's own five files."""
     directory = os.environ.get("WORKLOAD_TUTORIAL_DATASETS")
     if not directory:
         pytest.skip("WORKLOAD_TUTORIAL_DATASETS does not name the tutorial's datasets")

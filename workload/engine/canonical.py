@@ -19,7 +19,7 @@ _DTYPES = frozenset("bBhHiIlLqQefd?")
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """Pickles a tree of dicts, lists, builtins and NumPy arrays canonically (protocol 5).
+    """Pickle a tree of dicts, lists, builtins and NumPy arrays canonically (protocol 5).
 
     Raises:
         TypeError: something else is in the tree.
@@ -32,7 +32,11 @@ def encode(value: dict[str, Any]) -> bytes:
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """Loads what ``encode`` wrote; anything else raises ValueError and runs nothing."""
+    """Load what `encode` wrote, without running anything.
+
+    Raises:
+        ValueError: it is anything else.
+    """
     stream = io.BytesIO(content)
     try:
         value = _Unpickler(stream).load()

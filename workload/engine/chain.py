@@ -1,8 +1,8 @@
 """One step of the warm-start chain: train on a day the model that the previous day left.
 
 `train` is a pure function: the same base, day and test set give the same checkpoint bytes on
-every worker, as far as the trainer keeps its promises (``workload.trainers.protocol``) and the
-arithmetic is the same (``workload.engine.numeric`` pins it).
+every worker, as far as the trainer keeps its promises (`workload.trainers.protocol`) and the
+arithmetic is the same (`workload.engine.numeric` pins it).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ChainState(Generic[M]):
 
     @classmethod
     def start(cls, trainer: Trainer[Any, M]) -> ChainState[M]:
-        """The start of every chain."""
+        """Return the start of every chain."""
         return cls(trainer.start(), {}, None)
 
     @classmethod
@@ -67,8 +67,8 @@ class ChainState(Generic[M]):
         """Restore a state; training continues bit for bit as if it had never been saved.
 
         Raises:
-            ValueError: ``content`` is not a checkpoint, or is of another version of the trainer;
-                the message starts with ``what``.
+            ValueError: `content` is not a checkpoint, or is of another version of the trainer;
+                the message starts with `what`.
             UsageError: it is another trainer's; likewise.
         """
         tree = load(content, what)
@@ -102,7 +102,7 @@ class ChainState(Generic[M]):
 def read(
     trainer: Trainer[D, Any], path: Path, name: str | None = None, date: dt.date | None = None
 ) -> Dataset[D]:
-    """Reads a file and has the trainer prepare it.
+    """Read a file and have the trainer prepare it.
 
     Args:
         trainer: decodes and checks the file.
@@ -145,8 +145,8 @@ def train(
         The new state and its checkpoint's bytes.
 
     Raises:
-        DatasetRefused: the day is not after the last day of ``base``.
-        UsageError: ``base`` is another trainer's, or has other options.
+        DatasetRefused: the day is not after the last day of `base`.
+        UsageError: `base` is another trainer's, or has other options.
     """
     require_identity(trainer, base.record)
     data = dataset.data
@@ -190,14 +190,14 @@ def train(
 
 
 def _joined(ours: dict[str, Any], theirs: Mapping[str, object]) -> dict[str, Any]:
-    """Both; raises ValueError when the trainer uses a name of the chain's."""
+    """Return both as one; raise ValueError when the trainer uses a name of the chain's."""
     if taken := sorted(ours.keys() & theirs.keys()):
         raise ValueError(f"the trainer uses {', '.join(taken)}, which the chain itself records")
     return {**ours, **theirs}
 
 
 def _testing_identity(base: ChainState[M], testing: Dataset[D] | None) -> dict[str, str | None]:
-    """What the chain is tested on: settled by its first day, kept by all others."""
+    """Return what the chain is tested on: settled by its first day, kept by all others."""
     if base.record:
         return {key: base.record[key] for key in ("testing_dataset", "testing_sha256")}
     return {
@@ -207,7 +207,7 @@ def _testing_identity(base: ChainState[M], testing: Dataset[D] | None) -> dict[s
 
 
 def _without_histogram(metrics: Metrics | None) -> dict[str, object] | None:
-    """Only the next-day tests are pooled over days; of the others the figures are enough."""
+    """Return metrics without their histogram; only the next-day tests are pooled over days."""
     if metrics is None:
         return None
     return {key: value for key, value in metrics.items() if key != "histogram"}

@@ -1,6 +1,6 @@
 """Checkpoint files: written once under a name that is their hash, published after the commit.
 
-``output/.checkpoints/<sha256>.pkl`` is immutable. ``output/model_cpt_<dataset stem>.pkl`` is the
+`output/.checkpoints/<sha256>.pkl` is immutable. `output/model_cpt_<dataset stem>.pkl` is the
 name users know; it is set only from a commit record, so a worker that lost its lease can leave an
 unused file behind but never replace a committed one.
 """
@@ -27,14 +27,18 @@ _RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIE
 
 
 def checkpoint_name(dataset: str) -> str:
-    """The published name for a dataset: ``model_cpt_2018-04-01.pkl``."""
+    """Return the published name for a dataset: `model_cpt_2018-04-01.pkl`."""
     name = PurePosixPath(dataset).name
     stem = name.removesuffix(".gz").rsplit(".", 1)[0]
     return f"{_PREFIX}{stem}.pkl"
 
 
 def load(content: bytes, what: str) -> dict[str, Any]:
-    """Decodes a checkpoint's bytes; raises ValueError naming ``what`` when they are not one."""
+    """Decode a checkpoint's bytes.
+
+    Raises:
+        ValueError: they are not one; the message names `what`.
+    """
     try:
         tree = decode(content)
     except ValueError as error:
@@ -54,7 +58,11 @@ class CheckpointStore:
     share: Share
 
     def write(self, content: bytes) -> str:
-        """Stores bytes durably under their hash and returns it; raises ShareUnusable."""
+        """Store bytes durably under their hash and return it.
+
+        Raises:
+            ShareUnusable: the share is full or can't be written.
+        """
         digest = sha256(content)
         path = self._immutable(digest)
         with writing(path):
@@ -64,7 +72,7 @@ class CheckpointStore:
         return digest
 
     def read(self, digest: str, dataset: str) -> bytes:
-        """The bytes of a committed checkpoint, waiting for them to become visible.
+        """Return the bytes of a committed checkpoint, waiting for them to become visible.
 
         Raises:
             DatasetFailed: they stayed invisible, or the file has another content.
@@ -82,7 +90,7 @@ class CheckpointStore:
         return self.share.wait_until_visible(published.name, look)
 
     def publish(self, record: Mapping[str, Any]) -> None:
-        """Gives a committed checkpoint its published name; does nothing when it has it."""
+        """Give a committed checkpoint its published name; do nothing when it has it."""
         immutable = self._immutable(record["checkpoint"])
         published = self.share.output / record["checkpoint_file"]
         with suppress(FileNotFoundError):
@@ -97,7 +105,7 @@ class CheckpointStore:
                     stream.write(content)
 
     def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Every published checkpoint: path and record with its hash; {} when it is unreadable."""
+        """Yield each published checkpoint: path, and record with its hash; {} if unreadable."""
         for path in sorted(self.share.output.glob(f"{_PREFIX}*.pkl")):
             record: dict[str, Any] = {}
             content = path.read_bytes()

@@ -1,7 +1,7 @@
 """Keeps a worker's leases alive from a process of its own.
 
 Training is CPU-bound and holds the interpreter for seconds at a time, so a thread of the worker
-could be late with a renewal. The renewer is a small child process (``workload.engine.renewer``). It
+could be late with a renewal. The renewer is a small child process (`workload.engine.renewer`). It
 
 - renews what the worker last said it holds;
 - hands everything back the moment SIGTERM or SIGINT reaches the worker, even in the middle of
@@ -60,21 +60,25 @@ class LeaseKeeper:
         self._stop()  # whatever was held is committed, given up or handed back by now
 
     def hold(self, lease: Lease) -> None:
-        """Starts renewing a lease that was just claimed."""
+        """Start renewing a lease that was just claimed."""
         self._held[lease.dataset] = lease
         self.progress()
 
     def drop(self, lease: Lease) -> None:
-        """Stops renewing a lease."""
+        """Stop renewing a lease."""
         self._held.pop(lease.dataset, None)
         self.progress()
 
     def progress(self) -> None:
-        """Tells the renewer that the worker moves on."""
+        """Tell the renewer that the worker moves on."""
         self._say({"held": [[lease.dataset, lease.token] for lease in self._held.values()]})
 
     def raise_if_lost(self, lease: Lease) -> None:
-        """Notes progress; raises LeaseLost when the renewal of ``lease`` was rejected."""
+        """Note progress.
+
+        Raises:
+            LeaseLost: the renewal of `lease` was rejected.
+        """
         self.progress()
         self._listen()
         if lease.token in self._lost:

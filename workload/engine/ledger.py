@@ -30,7 +30,7 @@ _FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed", 
 
 
 def ledger_line(commit: Commit) -> dict[str, Any]:
-    """A commit as the ledger shows it."""
+    """Return a commit as the ledger shows it."""
     return {
         **commit.record,
         "attempts": commit.attempts,
@@ -40,14 +40,14 @@ def ledger_line(commit: Commit) -> dict[str, Any]:
 
 
 def commit_of(line: Mapping[str, Any]) -> Commit:
-    """The commit a ledger line was made from."""
+    """Return the commit a ledger line was made from."""
     envelope = {"attempts", "crashes", "committed"}
     record = {key: value for key, value in line.items() if key not in envelope}
     return Commit(record, line["attempts"], line["crashes"], line["committed"])
 
 
 def headline(record: Mapping[str, Any]) -> dict[str, str]:
-    """The figures to show of a record where there is room for few: of the next day, if tested."""
+    """Return a record's figures for where there is room for few: of the next day, if tested."""
     metrics = record["metrics"]["next_day"] or record["metrics"]["training"]
     return {name: _figure(metrics.get(name)) for name in record["headline"]}
 
@@ -58,7 +58,7 @@ def _figure(value: object) -> str:
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """The ledger's lines, none when there is no ledger.
+    """Return the ledger's lines; none when there is no ledger.
 
     Raises:
         UsageError: the file is not a ledger.
@@ -99,10 +99,10 @@ class Projector:
     _written_at: float = float("-inf")
 
     def project(self, *, force: bool = True) -> list[dict[str, Any]]:
-        """Brings share and ledger up to the commits; returns the ledger's lines.
+        """Bring share and ledger up to the commits; return the ledger's lines.
 
         Args:
-            force: write the ledger even when the last one is younger than ``interval``.
+            force: write the ledger even when the last one is younger than `interval`.
         """
         store = CheckpointStore(self.share)
         proven: set[str] = set()
@@ -139,7 +139,7 @@ class Projector:
 
 
 def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Replaces the ledger; leaves an equal one alone, with its time stamp."""
+    """Replace the ledger; leave an equal one alone, with its time stamp."""
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     path = share.output / LEDGER_FILE
     with writing(path):
@@ -148,7 +148,7 @@ def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def ledger_if_any(share: Share) -> list[dict[str, Any]]:
-    """The ledger's lines; none when it is damaged."""
+    """Return the ledger's lines; none when it is damaged."""
     try:
         return read_ledger(share.output / LEDGER_FILE)
     except UsageError:

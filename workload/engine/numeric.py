@@ -4,12 +4,12 @@ Spot nodes mix processors, and NumPy, the BLAS and the C library each choose the
 processor at hand; their exp, log, pow and dot products then differ in the last bit. A model that
 must be bit-identical wherever a worker happens to run needs all three pinned:
 
-- NumPy: only the baseline kernels (``NPY_ENABLE_CPU_FEATURES``);
-- OpenBLAS: one kernel set, one thread (``OPENBLAS_CORETYPE``, ``OPENBLAS_NUM_THREADS``);
-- glibc: no fused multiply-add in libm (``GLIBC_TUNABLES``), which scikit-learn's compiled loss
+- NumPy: only the baseline kernels (`NPY_ENABLE_CPU_FEATURES`);
+- OpenBLAS: one kernel set, one thread (`OPENBLAS_CORETYPE`, `OPENBLAS_NUM_THREADS`);
+- glibc: no fused multiply-add in libm (`GLIBC_TUNABLES`), which scikit-learn's compiled loss
   functions use.
 
-All of them are read when the process starts, so ``pin`` starts the process over.
+All of them are read when the process starts, so `pin` starts the process over.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _PINS = {
 
 
 def pinned_environment() -> dict[str, str]:
-    """The environment variables that pin this machine's arithmetic; none but threads off x86-64."""
+    """Return the variables that pin this machine's arithmetic; none but threads off x86-64."""
     if platform.machine().lower() in {"x86_64", "amd64"}:
         return dict(_PINS)
     return {name: value for name, value in _PINS.items() if name.endswith("_NUM_THREADS")}
 
 
 def dispatch() -> str:
-    """What a checkpoint records: the pinned level, or ``native`` and the machine."""
+    """Return what a checkpoint records: the pinned level, or `native` and the machine."""
     pins = pinned_environment()
     pinned = all(os.environ.get(name) == value for name, value in pins.items())
     library, release = platform.libc_ver()
@@ -55,7 +55,7 @@ def dispatch() -> str:
 
 
 def described() -> dict[str, str]:
-    """What a checkpoint records of the arithmetic: the dispatch, and the libraries' versions."""
+    """Return what a checkpoint records of the arithmetic: dispatch and library versions."""
     return {
         "dispatch": dispatch(),
         "numpy": _version("numpy"),
@@ -65,12 +65,12 @@ def described() -> dict[str, str]:
 
 @cache
 def _version(library: str) -> str:
-    """Without an import, which takes a second."""
+    """Return a package's version without an import, which takes a second."""
     return version(library)
 
 
 def pin(arguments: list[str]) -> None:
-    """Starts ``python -m workload`` with ``arguments`` over, unless the process is pinned.
+    """Start `python -m workload` with `arguments` over, unless the process is pinned.
 
     The process keeps its number, so whoever watches it sees no difference. Call it before NumPy
     is imported.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command line of ``python -m module``, never importing from the current directory."""
+    """Return the command line of `python -m module`, never importing from the current directory."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def module_environment() -> dict[str, str]:
-    """This process's environment, in which the package is found wherever it runs from."""
+    """Return this process's environment; the package is found in it wherever it runs from."""
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     path = [root, *(entry for entry in known if entry and entry != root)]

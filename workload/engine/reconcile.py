@@ -40,7 +40,7 @@ _REBUILD = "run `workload queue rebuild`, which replays what the files do not pr
 
 
 def reconcile(queue: Queue, share: Share) -> int:
-    """Extends Redis's chain by the commits that only the ledger knows; returns their number.
+    """Extend Redis's chain by the commits that only the ledger knows; return their number.
 
     Raises:
         UsageError: the two chains contradict each other, or checkpoints lie on the share that
@@ -86,9 +86,9 @@ def rebuild(
     trainer: Trainer[Any, Any],
     on_file: Callable[[str], None] = lambda _: None,
 ) -> Rebuilt:
-    """Restores the queue from the files: keeps the chain they prove, requeues the rest.
+    """Restore the queue from the files: keep the chain they prove, requeue the rest.
 
-    Datasets are taken in date order: those in ``datasets/training``, and those from elsewhere that
+    Datasets are taken in date order: those in `datasets/training`, and those from elsewhere that
     are learned or unfinished. A learned dataset is kept when its checkpoint continues the chain
     kept so far and its file still has the hash that was learned. The names of other checkpoints
     are withdrawn, so that nothing takes them for committed.
@@ -146,7 +146,7 @@ def rebuild(
 def _continues(
     kept: Sequence[Commit], record: Mapping[str, Any], path: Path, options: Mapping[str, str]
 ) -> bool:
-    """Whether a checkpoint's record continues the chain kept so far, on the file as it is."""
+    """Return whether a checkpoint's record continues the chain so far, on the file as it is."""
     head = kept[-1].record["checkpoint"] if kept else None
     if record["base"] != head or record["options"] != options:
         return False
@@ -154,13 +154,13 @@ def _continues(
 
 
 def any_record(share: Share) -> dict[str, Any]:
-    """The record of a checkpoint on the share; empty when there is none."""
+    """Return the record of a checkpoint on the share; empty when there is none."""
     published = CheckpointStore(share).published()
     return next((record for _, record in published if record), {})
 
 
 def _dated(names: set[str], learned: set[str]) -> tuple[list[str], list[DeadLetter]]:
-    """Datasets in date order, and those without a place on the time line; learned ones first."""
+    """Return datasets by date, and those without a place on the time line; learned ones first."""
     dates: dict[dt.date, str] = {}
     refused = []
     for dataset in sorted(names, key=lambda name: (name not in learned, name)):
@@ -178,7 +178,7 @@ def _dated(names: set[str], learned: set[str]) -> tuple[list[str], list[DeadLett
 
 
 def _commit_of(record: Mapping[str, Any], output: Path) -> Commit:
-    """A commit whose ledger line is lost: what the queue knew about it is gone with it."""
+    """Return a commit whose ledger line is lost: what the queue knew about it is gone with it."""
     written = (output / record["checkpoint_file"]).stat().st_mtime
     known = {**record, "worker": None, "seconds": {}, "started": written}
     return Commit(known, attempts=0, crashes=0, committed=written)

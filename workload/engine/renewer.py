@@ -1,4 +1,4 @@
-"""The child process that renews a worker's leases; ``lease_keeper`` describes its duties.
+"""The child process that renews a worker's leases; `lease_keeper` describes its duties.
 
 It reads one JSON object a line from standard input: first its settings, then what the worker
 holds. It writes one JSON list a line: the tokens whose renewal was rejected.
@@ -39,7 +39,7 @@ class _Renewer:
         self._unread = b""
 
     def serve(self) -> None:
-        """Renews until the worker says goodbye or its pipe closes."""
+        """Renew until the worker says goodbye or its pipe closes."""
         signals = self._settings["signals"]
         os.set_blocking(0, False)
         with selectors.DefaultSelector() as selector:
@@ -63,7 +63,7 @@ class _Renewer:
                     self._renew()
 
     def _hear(self, content: bytes) -> bool:
-        """Takes over what the worker says it holds; False when it says goodbye."""
+        """Take over what the worker says it holds; False when it says goodbye."""
         *lines, self._unread = (self._unread + content).split(b"\n")
         if lines:
             message = json.loads(lines[-1])
@@ -99,7 +99,7 @@ class _Renewer:
 
 
 def _first_line() -> bytes:
-    """Reads no further than the first line: what follows is for the selector."""
+    """Read no further than the first line: what follows is for the selector."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
@@ -110,7 +110,7 @@ def _first_line() -> bytes:
 
 
 def main() -> None:
-    """Serves the worker that started this process."""
+    """Serve the worker that started this process."""
     for number in _HAND_BACK:
         signal.signal(number, signal.SIG_IGN)  # the worker passes on what it gets
     settings = json.loads(_first_line())

@@ -36,13 +36,13 @@ class Report(Protocol):
         *,
         generated: datetime,
     ) -> tuple[Path, Path]:
-        """See `workload.report.write_report`."""
+        """Write both reports; see `workload.report.write_report`."""
 
     def closing_line(self, record: Mapping[str, object]) -> str:
-        """See `workload.report.closing_line`."""
+        """Return one line on the newest checkpoint; see `workload.report.closing_line`."""
 
     def next_command(self, checkpoint: Path) -> str | None:
-        """See `workload.report.next_command`."""
+        """Return a command to show after a run; see `workload.report.next_command`."""
 
 
 def closing_line(record: Mapping[str, Any]) -> str:
@@ -58,7 +58,7 @@ def next_command(record: Mapping[str, Any], output: Path) -> str | None:
 def refresh_report(
     share: Share, lines: Sequence[Mapping[str, Any]], dead: Sequence[DeadLetter], trainer: str
 ) -> None:
-    """Writes dead letters and reports, unless the reports are younger than what they show.
+    """Write dead letters and reports, unless the reports are younger than what they show.
 
     Args:
         share: where they go.
@@ -83,7 +83,7 @@ def refresh_report(
 
 
 def rewrite_report(root: Path) -> tuple[Path, Path]:
-    """Writes both reports again from the ledger and the dead letters on a share.
+    """Write both reports again from the ledger and the dead letters on a share.
 
     Raises:
         UsageError: there is no ledger.

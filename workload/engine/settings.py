@@ -17,7 +17,7 @@ from workload.trainers.loading import DEFAULT, with_options
 
 
 class Settings(BaseSettings):
-    """One field per environment variable ``WORKLOAD_<FIELD>``; durations in seconds."""
+    """One field per environment variable `WORKLOAD_<FIELD>`; durations in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="WORKLOAD_", frozen=True)
 

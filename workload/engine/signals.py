@@ -18,7 +18,7 @@ class Termination:
     """Turns SIGTERM and SIGINT into SystemExit(75).
 
     The exit is raised between two instructions of the main thread, at once, unless that thread is
-    inside ``deferred``; SystemExit passes every ``except Exception``.
+    inside `deferred`; SystemExit passes every `except Exception`.
     """
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Termination:
         self._deferred = False
 
     def install(self) -> None:
-        """Takes over both signals; call it in the main thread."""
+        """Take over both signals; call it in the main thread."""
         signal.signal(signal.SIGTERM, self._handle)
         signal.signal(signal.SIGINT, self._handle)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Keeps a short exchange whole: the exit waits for its end."""
+        """Keep a short exchange whole: the exit waits for its end."""
         self._deferred = True
         try:
             yield
@@ -41,12 +41,12 @@ class Termination:
         self.raise_if_requested()
 
     def raise_if_requested(self) -> None:
-        """Exits if a signal has come."""
+        """Exit if a signal has come."""
         if self.requested:
             raise SystemExit(ExitCode.HANDED_BACK)
 
     def pause(self, seconds: float) -> None:
-        """Sleeps; a signal ends it, also inside ``deferred``."""
+        """Sleep; a signal ends it, also inside `deferred`."""
         deadline = time.monotonic() + seconds
         self.raise_if_requested()
         while (remaining := deadline - time.monotonic()) > 0:

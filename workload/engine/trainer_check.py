@@ -49,12 +49,12 @@ class Checked:
 def check(
     trainer: Trainer[Any, Any], datasets: Path, arguments: list[str], advance: Callable[[str], None]
 ) -> Checked:
-    """Folds a directory in three ways.
+    """Train on a directory in three ways.
 
     Args:
         trainer: to be checked.
         datasets: directory as for `share.listing.day_files`.
-        arguments: of the ``workload`` command that prints `learn` of the same as JSON.
+        arguments: of the `workload` command that prints `learn` of the same as JSON.
         advance: called with the name of each file that was learned here.
 
     Raises:
@@ -81,7 +81,7 @@ def learn(
     resumed: bool = False,
     advance: Callable[[str], None] = lambda _: None,
 ) -> Checked:
-    """Folds the days of a directory in order.
+    """Train on the days of a directory in order.
 
     Args:
         trainer: which learns them.

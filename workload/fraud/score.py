@@ -57,7 +57,7 @@ def score(
     cards: int | None = None,
     explain: bool = False,
 ) -> Written:
-    """Writes TRANSACTION_ID, FRAUD_PROBABILITY and RANK (1: most suspicious).
+    """Write TRANSACTION_ID, FRAUD_PROBABILITY and RANK (1: most suspicious).
 
     Rows come in the order of time, whatever their order in the file; a row's score depends on
     earlier rows of its card that day, on no later one, and on no label.
@@ -72,7 +72,7 @@ def score(
             the row's log-odds most above the mean of the day's rows, and by how much.
 
     Raises:
-        UsageError: an input can't be used, or ``out`` has another ending than .csv or .parquet.
+        UsageError: an input can't be used, or `out` has another ending than .csv or .parquet.
         DatasetRefused: the dataset is unreadable or malformed.
     """
     require_format(out)
@@ -117,7 +117,7 @@ def require_format(out: Path) -> None:
 
 
 def _parts(day: Day) -> Iterator[NDArray[np.intp]]:
-    """Row numbers, ascending, of so many cards at a time."""
+    """Yield row numbers, ascending, of so many cards at a time."""
     parts = -(-day.rows // ROWS_AT_ONCE)
     part = day.customer % parts
     for number in range(parts):
@@ -127,13 +127,13 @@ def _parts(day: Day) -> Iterator[NDArray[np.intp]]:
 
 
 def _some(day: Day, rows: NDArray[np.intp]) -> Day:
-    """The day with some of its rows only."""
+    """Return the day with some of its rows only."""
     arrays = ("transaction", "second", "customer", "terminal", "amount", "scenario")
     return replace(day, **{name: getattr(day, name)[rows] for name in arrays})
 
 
 def _rank(day: Day, probability: NDArray[np.float64]) -> NDArray[np.int64]:
-    """1 for the highest probability; ties by transaction."""
+    """Rank by probability, 1 for the highest; ties by transaction."""
     rank = np.empty(day.rows, np.int64)
     rank[np.lexsort((day.transaction, -probability))] = np.arange(1, day.rows + 1)
     return rank
@@ -150,7 +150,7 @@ def _to_check(
 
 
 def _reasons(model: FraudModel, columns: NDArray[np.int16]) -> dict[str, pa.Array]:
-    """The columns that `explain` adds."""
+    """Return the columns that `explain` adds."""
     labels = pa.array(FEATURE_LABELS.values())
     parts = range(0, len(columns), ROWS_AT_ONCE)
     mean = sum(

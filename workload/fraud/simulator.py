@@ -74,13 +74,13 @@ def _stream(seed: int, draw: _Draw, day: int = 0) -> np.random.Generator:
 
 @lru_cache(maxsize=256)
 def _compromised(seed: int, draw: _Draw, population: int, count: int, day: int) -> tuple[int, ...]:
-    """The `count` members of 0..population-1 compromised on `day`."""
+    """Return the `count` members of 0..population-1 compromised on `day`."""
     chosen = _stream(seed, draw, day).choice(population, min(count, population), replace=False)
     return tuple(int(member) for member in chosen)
 
 
 def _poisson_thresholds(rate: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cumulative Poisson probabilities, shape (len(rate), 24), for drawing by inversion.
+    """Return cumulative Poisson probabilities, (len(rate), 24), for drawing by inversion.
 
     Uses multiplication, division and addition only: exp() differs in the last bit between CPUs.
     exp(-rate) is 1 / exp(rate / 64) ** 64 with a Taylor series, whose 12th term is below 1e-20.
@@ -100,7 +100,7 @@ def _poisson_thresholds(rate: NDArray[np.float64]) -> NDArray[np.float64]:
 def _terminals_in_reach(
     customers: NDArray[np.float64], terminals: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Terminals closer than `RADIUS` to each customer.
+    """Find the terminals closer than `RADIUS` to each customer.
 
     Args:
         customers: positions, shape (customers, 2).
@@ -170,7 +170,7 @@ class World:
         self._thresholds[reach == 0] = 1.0
 
     def day(self, number: int, start: dt.date = DEFAULT_START) -> pd.DataFrame:
-        """All transactions of one day, in order of time.
+        """Return all transactions of one day, in order of time.
 
         Args:
             number: day counted from `start`, 0 or more.

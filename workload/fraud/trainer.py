@@ -37,9 +37,9 @@ class FraudModel:
     learner: Learner
 
     def score(self, day: Day) -> NDArray[np.float64]:
-        """Fraud probability of each of the day's rows, in the day's order; shape (rows,).
+        """Return the fraud probability of each of the day's rows, in their order; shape (rows,).
 
-        Only labels ``LABEL_LAG_DAYS`` older than the day are used.
+        Only labels `LABEL_LAG_DAYS` older than the day are used.
         """
         return self.learner.probability(features.columns(self.state.advance(day.date), day))
 
@@ -63,11 +63,11 @@ class FraudTrainer:
         return {"label": self.label}
 
     def prepare(self, file: DatasetFile) -> Day:
-        """See `workload.fraud.transactions.read_day`."""
+        """Decode and check a day; see `workload.fraud.transactions.read_day`."""
         return day_from_file(file, label=self.label)
 
     def start(self) -> FraudModel:
-        """Nothing seen, nothing learned."""
+        """Return a model that has seen and learned nothing."""
         return FraudModel(State.empty(), Learner.untrained())
 
     def train(self, model: FraudModel, data: Day) -> Trained[FraudModel]:
@@ -89,15 +89,19 @@ class FraudTrainer:
         )
 
     def evaluate(self, model: FraudModel, data: Day) -> Metrics:
-        """See `workload.fraud.metrics.evaluate`."""
+        """Measure how well a day is ranked; see `workload.fraud.metrics.evaluate`."""
         return _metrics(model.score(data), data)
 
     def save(self, model: FraudModel) -> dict[str, object]:
-        """State and weights."""
+        """Return state and weights."""
         return {"state": model.state.to_arrays(), "learner": model.learner.to_arrays()}
 
     def load(self, saved: Mapping[str, Any]) -> FraudModel:
-        """Raises ValueError when the features are those of another version."""
+        """Restore a model from state and weights.
+
+        Raises:
+            ValueError: the features are those of another version.
+        """
         return FraudModel(State.from_arrays(saved["state"]), Learner.from_arrays(saved["learner"]))
 
 
@@ -106,7 +110,7 @@ def _metrics(predicted: NDArray[np.float64], day: Day) -> Metrics:
 
 
 def _ids(state: State, rows: Rows) -> dict[str, int]:
-    """How many cards and terminals the day has, and how many of them the state does not know.
+    """Count the day's cards and terminals, and how many of them the state does not know.
 
     A terminal is known from the day on which its first labels are visible.
     """

@@ -120,7 +120,7 @@ def day_from_frame(
     labelled: bool = True,
     sha256: str = "",
 ) -> Day:
-    """The same checks for rows that are already in memory; `frame` is left as it is.
+    """Return a day from rows in memory, after the same checks; `frame` is left as it is.
 
     Raises:
         DatasetRefused: as `read_day`.
@@ -139,7 +139,7 @@ def day_from_frame(
 
 
 def _line(error: Exception) -> str:
-    """An exception as part of a line: its first line, or its type when it has no words."""
+    """Return an exception as part of a line: its first line, or its type when it has no words."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     return text if len(text) <= 160 else f"{text[:160]} ..."  # noqa: PLR2004 - two lines of 80
 
@@ -184,7 +184,7 @@ def _settled(array: NDArray[_T], order: NDArray[np.intp] | slice) -> NDArray[_T]
 
 
 def _order(second: NDArray[np.int32], transaction: NDArray[np.int64]) -> NDArray[np.intp] | slice:
-    """Row numbers by (second, transaction), or everything when the rows are in order."""
+    """Return row numbers by (second, transaction), or everything if the rows are in order."""
     ascending = bool((transaction[1:] > transaction[:-1]).all())
     if ascending and bool((second[1:] >= second[:-1]).all()):
         return _ALL
@@ -227,7 +227,7 @@ def _amounts(table: Table, rows: int) -> NDArray[np.float64]:
 
 
 def _seconds(values: NDArray[Any], promised: dt.date | None) -> tuple[dt.date, NDArray[np.int32]]:
-    """The day all rows lie on, and their seconds after its midnight (fractions cut off)."""
+    """Return the day all rows lie on, and their seconds after its midnight, fractions cut off."""
     name = "TX_DATETIME"
     ticks, per_second = moments(values, name)
     per_day = per_second * _SECONDS_PER_DAY

@@ -1,6 +1,6 @@
 """The work queue: Redis lists anyone may push to, and scripts that lose nothing.
 
-The guarantees, and what they rest on, are described in ``docs/how-it-works.md``.
+The guarantees, and what they rest on, are described in `docs/how-it-works.md`.
 """
 
 from __future__ import annotations

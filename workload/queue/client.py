@@ -51,7 +51,7 @@ class Queue:
     """One session with the queue.
 
     Args:
-        client: connection made by ``connect``; used by one thread at a time.
+        client: connection made by `connect`; used by one thread at a time.
         limits: lease length and retry limits.
         retry_policy: how long to wait for a Redis that is away.
 
@@ -68,7 +68,7 @@ class Queue:
     _requests: int = 0
 
     def close(self) -> None:
-        """Closes the connections; the next call opens new ones."""
+        """Close the connections; the next call opens new ones."""
         if self._connection is not None:
             self._connection.disconnect()
             self.client.connection_pool.release(self._connection)
@@ -76,17 +76,21 @@ class Queue:
         self.client.close()
 
     def verify_server(self) -> None:
-        """Asks the server who it is; raises UsageError when it is too old."""
+        """Ask the server for its version.
+
+        Raises:
+            UsageError: it is too old.
+        """
         check_version(self.retry_policy.call(lambda _: self.client.info("server")))
 
     def claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
-        """Claims the next dataset or, when one is held already, asks whether it is its turn.
+        """Claim the next dataset or, when one is held already, ask whether it is its turn.
 
         A holder is given an earlier dataset when that came back from a dead worker, so that the
         line never stops.
 
         Raises:
-            LeaseLost: the token of ``holding`` is no longer valid.
+            LeaseLost: the token of `holding` is no longer valid.
         """
         self._requests += 1
         held = (holding.dataset, holding.token) if holding else ("", "")
@@ -114,17 +118,17 @@ class Queue:
                 raise LeaseLost(f"{held[0]}: the lease ended and another worker may hold it")
 
     def renew(self, leases: Iterable[tuple[str, str]]) -> set[str]:
-        """Extends leases, given as (dataset, token); returns the tokens no longer valid."""
+        """Extend leases, given as (dataset, token); return the tokens no longer valid."""
         pairs = [text for lease in leases for text in lease]
         return set(self._call("renew", self._lease_ms, *pairs))
 
     def complete(
         self, lease: Lease, base: str | None, checkpoint: str, date: str, record: Mapping[str, Any]
     ) -> None:
-        """Commits a folded dataset.
+        """Commit a trained dataset.
 
         Raises:
-            LeaseLost: the token is no longer valid, or the head is not ``base``.
+            LeaseLost: the token is no longer valid, or the head is not `base`.
         """
         outcome = self._call(
             "complete",
@@ -139,20 +143,24 @@ class Queue:
             raise LeaseLost(f"{lease.dataset}: the commit was rejected ({outcome})")
 
     def hand_back(self) -> list[str]:
-        """Returns everything this session holds; not an attempt, not a crash."""
+        """Hand back everything this session holds; not an attempt, not a crash."""
         return list(self._call("hand_back", self.session, 0))
 
     def report_crash(self) -> list[str]:
-        """Returns everything this session holds because its worker died."""
+        """Hand back everything this session holds because its worker died."""
         return list(self._call("hand_back", self.session, self.limits.crash_limit))
 
     def refuse(self, lease: Lease, reason: str) -> None:
-        """Moves a dataset to the dead letters; raises LeaseLost like ``complete``."""
+        """Move a dataset to the dead letters.
+
+        Raises:
+            LeaseLost: as `complete` does.
+        """
         if self._call("refuse", lease.dataset, lease.token, reason) == "lost":
             raise LeaseLost(f"{lease.dataset}: the lease ended before it could be refused")
 
     def fail(self, lease: Lease, reason: str) -> tuple[str, int]:
-        """Counts a failed attempt; returns ('retry' | 'halted', attempts so far)."""
+        """Count a failed attempt; return ('retry' | 'halted', attempts so far)."""
         outcome, attempts = self._call(
             "fail", lease.dataset, lease.token, reason, self.limits.max_attempts
         )
@@ -161,24 +169,24 @@ class Queue:
         return outcome, int(attempts)
 
     def push(self, datasets: Sequence[str]) -> tuple[int, dict[str, str]]:
-        """Enqueues; returns the length of the waiting list and a verdict per dataset."""
+        """Enqueue; return the length of the waiting list and a verdict per dataset."""
         names = list(dict.fromkeys(datasets))
         length, verdicts = self._call("push", *names)
         return int(length), dict(zip(names, verdicts, strict=True))
 
     def retry(self, datasets: Sequence[str] = ()) -> dict[str, str]:
-        """Lets a halted chain go on; returns a verdict per dataset."""
+        """Let a halted chain go on; return a verdict per dataset."""
         halted = self.status().halted
         wanted = list(datasets) or ([halted.dataset] if halted else [])
         verdicts = self._call("retry", *wanted) if wanted else []
         return dict(zip(wanted, verdicts, strict=True))
 
     def skip(self, dataset: str, reason: str) -> bool:
-        """Takes an unfinished dataset out of the chain; False when there is no such dataset."""
+        """Take an unfinished dataset out of the chain; False when there is no such dataset."""
         return bool(self._call("skip", dataset, reason) == "skipped")
 
     def status(self) -> Status:
-        """Looks without touching anything."""
+        """Look without touching anything."""
         waiting, committed, claims, dead, state, now = self._call("status")
         rows = [claims[index : index + 5] for index in range(0, len(claims), 5)]
         letters = [(name, json.loads(text)) for name, text in zip(*[iter(dead)] * 2, strict=True)]
@@ -204,7 +212,7 @@ class Queue:
         )
 
     def commits(self, start: int = 0) -> list[Commit]:
-        """The commit records in chain order, from position ``start`` on; -1 is the last."""
+        """Return the commit records in chain order, from position `start` on; -1 is the last."""
         texts = self._range(COMMITS, start)
         return [
             Commit(
@@ -217,7 +225,7 @@ class Queue:
         ]
 
     def unfinished(self) -> list[str]:
-        """The datasets that wait or are in work."""
+        """Return the datasets that wait or are in progress."""
         return [dataset for key in (WAITING, PROCESSING) for dataset in self._range(key)]
 
     def restore(
@@ -229,7 +237,7 @@ class Queue:
         waiting: Sequence[str] = (),
         dead: Sequence[DeadLetter] = (),
     ) -> bool:
-        """Sets the queue to what the files prove; False when the head is not ``extends``.
+        """Set the queue to what the files prove; False when the head is not `extends`.
 
         Args:
             commits: commit records in chain order.
@@ -261,7 +269,7 @@ class Queue:
         )
 
     def wait_for_push(self, seconds: float) -> None:
-        """Blocks until anyone pushes to the empty waiting list, at most ``seconds``.
+        """Block until anyone pushes to the empty waiting list, at most `seconds`.
 
         Moving the head of the list onto itself wakes on a plain RPUSH and takes nothing.
         """
@@ -270,7 +278,7 @@ class Queue:
         )
 
     def wait_for_event(self, wait: Wait, at_most: float) -> bool:
-        """Blocks until a worker commits, returns or refuses something; False when time is up."""
+        """Block until a worker commits, returns or refuses something; False when time is up."""
         seconds = min(wait.seconds, at_most)
         if seconds <= 0:
             return False
@@ -289,7 +297,7 @@ class Queue:
         return self.retry_policy.call(lambda _: self._run(name, *arguments))
 
     def _run(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
-        """Runs a script by its digest; loads it where the server does not know it (yet)."""
+        """Run a script by its digest; load it where the server does not know it (yet)."""
         try:
             digest = self._digests[name]
             return self._execute("EVALSHA", digest, len(KEYS), *KEYS, *arguments)
@@ -298,9 +306,9 @@ class Queue:
             return self._run(name, *arguments)
 
     def _execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
-        """Sends a command on a connection of its own and returns the reply.
+        """Send a command on a connection of its own and return the reply.
 
-        What ``redis.Redis`` does around each command takes longer than the command; the retries
+        What `redis.Redis` does around each command takes longer than the command; the retries
         among it are the task of `retry_policy` here.
         """
         if self._connection is None:
@@ -317,7 +325,7 @@ class Queue:
 
 @cache
 def script_text(name: str) -> str:
-    """The Lua source of a verb, with the shared moves it uses in front.
+    """Return the Lua source of a verb, with the shared moves it uses in front.
 
     The others are left out because making a function takes the server as long as a command.
     """
@@ -337,5 +345,5 @@ def _head(fields: Sequence[str]) -> Head:
 
 
 def _blocking(seconds: float) -> float:
-    """A blocking time safely inside the socket's own limit."""
+    """Return a blocking time safely inside the socket's own limit."""
     return min(max(seconds, 0.01), 5.0)

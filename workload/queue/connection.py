@@ -39,10 +39,10 @@ _CREDENTIALS = (redis.AuthenticationError, NoPermissionError)
 
 
 def connect(url: str, password: str | None = None) -> redis.Redis:
-    """Makes a client; nothing is sent yet.
+    """Make a client; nothing is sent yet.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://`` address.
+        url: `redis://`, `rediss://` or `unix://` address.
         password: overrides the one in the address.
 
     Raises:
@@ -67,7 +67,7 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
 
 
 def masked(url: str) -> str:
-    """An address without its password."""
+    """Return an address without its password."""
     return re.sub(r"//[^/]*@", "//***@", url)
 
 
@@ -133,7 +133,11 @@ def _passes(error: Exception) -> bool:
 
 
 def check_version(info: dict[str, object]) -> None:
-    """Raises UsageError when the server is older than ``MINIMUM_VERSION``."""
+    """Check the server's version.
+
+    Raises:
+        UsageError: it is older than `MINIMUM_VERSION`.
+    """
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))

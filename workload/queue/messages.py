@@ -21,7 +21,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claimed dataset. ``token`` fences every effect its holder has."""
+    """A claimed dataset. `token` fences every effect its holder has."""
 
     dataset: str
     token: str
@@ -32,7 +32,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A dataset was claimed. ``turn`` is set when every earlier one is finished already."""
+    """A dataset was claimed. `turn` is set when every earlier one is finished already."""
 
     lease: Lease
     turn: Turn | None
@@ -40,14 +40,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The dataset held is the first in order: it may be folded on ``head``."""
+    """The dataset held is the first in order: it may be folded on `head`."""
 
     head: Head
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before ``seconds`` are over or an event after ``event`` arrives."""
+    """Nothing to do before `seconds` are over or an event after `event` arrives."""
 
     seconds: float
     event: str
@@ -55,7 +55,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """Nothing waits. ``processing`` datasets are in other hands; ``filled``: ever held any."""
+    """Nothing waits. `processing` datasets are in other hands; `filled`: ever held any."""
 
     wait: Wait
     processing: int
@@ -64,7 +64,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The chain stands still at ``dataset`` until an operator acts."""
+    """The chain stands still at `dataset` until an operator acts."""
 
     dataset: str
     reason: str
@@ -72,7 +72,7 @@ class Halted:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dataset taken out of the chain: ``refused`` for its content or ``skipped`` by hand."""
+    """A dataset taken out of the chain: `refused` for its content or `skipped` by hand."""
 
     dataset: str
     kind: str
@@ -81,7 +81,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """One dataset in work, as ``status`` shows it."""
+    """One dataset in work, as `status` shows it."""
 
     dataset: str
     session: str
@@ -92,7 +92,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit record: the worker's ``record`` and what the queue knows about it."""
+    """One commit record: the worker's `record` and what the queue knows about it."""
 
     record: Mapping[str, Any]
     attempts: int
@@ -101,7 +101,7 @@ class Commit:
     """Unix time in seconds, by the clock of Redis."""
 
     def envelope(self) -> str:
-        """The JSON text kept in Redis."""
+        """Return the JSON text kept in Redis."""
         return json.dumps(
             {
                 "attempts": self.attempts,

@@ -87,7 +87,7 @@ class _Parser:
         return int.from_bytes(self.take(size), "little")
 
     def sized(self, width: int) -> bytes:
-        """Bytes preceded by their length, itself `width` bytes long."""
+        """Read bytes preceded by their length, itself `width` bytes long."""
         return self.take(self.number(width))
 
     def text(self, width: int) -> str:
@@ -98,7 +98,7 @@ class _Parser:
         return self.take(end + 1 - self.position)[:-1].decode("utf-8")
 
     def numbers(self) -> None:
-        """A run of numbers, such as a column of objects, is left to the fast C unpickler.
+        """Leave a run of numbers, such as a column of objects, to the fast C unpickler.
 
         The pattern admits number opcodes only, so nothing else can be in what it is given.
         """

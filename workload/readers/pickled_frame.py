@@ -57,7 +57,7 @@ class Frame:
     _decoded: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def column(self, name: str) -> NDArray[Any]:
-        """The values of the first column called `name`, shape (rows,).
+        """Return the values of the first column called `name`, shape (rows,).
 
         Numbers and dates (UTC) come in the type they are stored in, anything else as objects.
 
@@ -136,7 +136,7 @@ def _names(index: Call) -> tuple[str, ...]:
 
 
 def _positions(placement: object, columns: int) -> list[int]:
-    """Numbers of the columns in a block, in the order of its rows."""
+    """Return the numbers of the columns in a block, in the order of its rows."""
     if isinstance(placement, Call) and placement.role == "slice":
         return list(range(columns)[slice(*map(_integer, placement.arguments))])
     array = _values(placement)
@@ -155,7 +155,7 @@ def _integer(node: object) -> int | None:
 
 
 def _values(node: object) -> NDArray[Any]:
-    """The array a record stands for, whichever class of pandas, NumPy or pyarrow wraps it."""
+    """Return a record's array, whichever class of pandas, NumPy or pyarrow wraps it."""
     if not isinstance(node, Call):
         raise UnpicklingError(f"is damaged ({kind_of(node)} instead of an array)")
     if node.role in _READERS:
@@ -174,7 +174,7 @@ def _from_buffer(node: Call) -> NDArray[Any]:
 
 
 def _backed(node: Call) -> NDArray[Any]:
-    """Classes pandas implements around one array: a class, then (dtype, array) in either order."""
+    """Return the array in a pandas class around one: a class, then (dtype, array) in any order."""
     wrapper = node.arguments[0]
     if wrapper.role not in ("datetimes", "strings"):
         raise UnpicklingError(f"is a {kind_of(wrapper)}, which is not read")
@@ -264,7 +264,7 @@ def _dtype(node: Call) -> np.dtype[Any]:
 
 
 def _bytes(node: object) -> bytes:
-    """Bytes, or those in a bytearray or pyarrow buffer made of them."""
+    """Return bytes, or those in a bytearray or pyarrow buffer made of them."""
     while isinstance(node, Call) and node.role == "bytes":
         (node,) = node.arguments
     if not isinstance(node, bytes):
@@ -273,7 +273,7 @@ def _bytes(node: object) -> bytes:
 
 
 def _arrow(kind: Call, length: int, offset: int, buffers: list[Any]) -> NDArray[Any]:
-    """A pyarrow array from its buffers (Arrow columnar format, "Physical Memory Layout").
+    """Return a pyarrow array from its buffers (Arrow columnar format, "Physical Memory Layout").
 
     Args:
         kind: the type.

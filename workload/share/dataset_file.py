@@ -70,7 +70,7 @@ def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
 
 
 def dataset_stem(name: str) -> str:
-    """The name without directory and suffix: "training/2018-04-01.csv.gz" is "2018-04-01".
+    """Return the name without directory and suffix: "training/2018-04-01.csv.gz" is "2018-04-01".
 
     Raises:
         DatasetRefused: the suffix is none of `SUFFIXES`.
@@ -80,7 +80,7 @@ def dataset_stem(name: str) -> str:
 
 
 def name_date(path: str | PurePath) -> dt.date:
-    """The date a day file's name promises.
+    """Return the date a day file's name promises.
 
     Raises:
         DatasetRefused: the name is not a date written YYYY-MM-DD and one of `SUFFIXES`.
@@ -96,7 +96,11 @@ def name_date(path: str | PurePath) -> dt.date:
 
 
 def suffix_of(name: str) -> str:
-    """The one of `SUFFIXES` that a name ends in; raises DatasetRefused if it is none."""
+    """Return the one of `SUFFIXES` that a name ends in.
+
+    Raises:
+        DatasetRefused: it ends in none of them.
+    """
     for suffix in SUFFIXES:
         if name.endswith(suffix):
             return suffix

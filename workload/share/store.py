@@ -45,7 +45,7 @@ _INVISIBLE = (NotVisible, FileNotFoundError)
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share at ``root``.
+    """A share at `root`.
 
     Args:
         root: the mounted directory.
@@ -76,7 +76,7 @@ class Share:
             (self.output / ".writable").unlink(missing_ok=True)
 
     def dataset_path(self, dataset: str) -> Path:
-        """The file a queue item names.
+        """Return the file a queue item names.
 
         Raises:
             DatasetRefused: the item leads out of the share or is not a plain file.
@@ -108,7 +108,7 @@ class Share:
         """Return what `look` returns, repeating it while it raises NotVisible or FileNotFoundError.
 
         Raises:
-            DatasetFailed: it stayed invisible for ``visibility_seconds``.
+            DatasetFailed: it stayed invisible for `visibility_seconds`.
         """
         try:
             return retry(

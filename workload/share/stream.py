@@ -1,12 +1,12 @@
 """Many files between an operator's machine and the share, through one pipe that may break.
 
-To the share (``receive``): a list of files comes first, a JSON object a line (``path``, ``size``,
-``sha256``), ended by an empty line. Each is answered by a line: ``present``, or the byte that it
+To the share (`receive`): a list of files comes first, a JSON object a line (`path`, `size`,
+`sha256`), ended by an empty line. Each is answered by a line: `present`, or the byte that it
 must start at. Then the missing bytes come, file after file, with nothing in between; a line
-``stored`` answers each file.
+`stored` answers each file.
 
-From the share (``send``): such a list goes out first. Then each line that comes, a JSON object
-(``path``, ``offset``), is answered by the bytes of that file from the offset on, as many as the
+From the share (`send`): such a list goes out first. Then each line that comes, a JSON object
+(`path`, `offset`), is answered by the bytes of that file from the offset on, as many as the
 list told. An empty line ends it.
 
 So both sides know at every byte what must come next, and an end anywhere else is a broken pipe.
@@ -66,11 +66,11 @@ class SharedFile:
 
 
 def list_files(root: Path, area: str) -> list[SharedFile]:
-    """The files that can be sent or received, without hidden ones.
+    """Return the files that can be sent or received, without hidden ones.
 
     Args:
         root: of the share.
-        area: ``datasets`` or ``output``.
+        area: `datasets` or `output`.
     """
     found = []
     for folder in _FOLDERS[area]:
@@ -89,12 +89,12 @@ def list_files(root: Path, area: str) -> list[SharedFile]:
 
 
 def partial_path(target: Path, file: SharedFile) -> Path:
-    """Where a file is kept until it is whole."""
+    """Return where a file is kept until it is whole."""
     return target.with_name(f".{target.name}.{file.sha256}.partial")
 
 
 def offset_of(target: Path, file: SharedFile) -> int:
-    """How many bytes of a file have come; 0 when they are more than it has."""
+    """Return how many bytes of a file have come; 0 when they are more than it has."""
     with suppress(FileNotFoundError):
         size = partial_path(target, file).lstat().st_size
         return size if size <= file.size else 0
@@ -102,7 +102,7 @@ def offset_of(target: Path, file: SharedFile) -> int:
 
 
 def leftovers(folder: Path) -> dict[str, list[Path]]:
-    """What earlier attempts left in a folder, by the name that it would have got."""
+    """Return what earlier attempts left in a folder, by the name that it would have got."""
     found: dict[str, list[Path]] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         if match := _PARTIAL.fullmatch(path.name):
@@ -114,7 +114,7 @@ def leftovers(folder: Path) -> dict[str, list[Path]]:
 
 
 def list_lines(files: Sequence[SharedFile]) -> Iterator[bytes]:
-    """A list as it goes through the pipe, line by line."""
+    """Yield a list as it goes through the pipe, line by line."""
     if len(files) > FILES:
         raise UsageError(f"{len(files)} files: at most {FILES} can be copied at a time")
     for file in files:
@@ -123,7 +123,7 @@ def list_lines(files: Sequence[SharedFile]) -> Iterator[bytes]:
 
 
 def read_list(stream: IO[bytes], area: str) -> list[SharedFile]:
-    """Reads a list to its end.
+    """Read a list to its end.
 
     Raises:
         UsageError: it is none, is too long, or names a file that is not of the area.
@@ -145,7 +145,7 @@ def read_list(stream: IO[bytes], area: str) -> list[SharedFile]:
 
 
 def request_line(path: str, offset: int) -> bytes:
-    """Asks for a file of the list, from a byte on."""
+    """Return the line that asks for a file of the list, from a byte on."""
     return _line({"path": path, "offset": offset})
 
 
@@ -154,7 +154,11 @@ END = b"\n"
 
 
 def check_path(name: str, area: str) -> None:
-    """Raises UsageError for a path that is not a visible file's right in a folder of the area."""
+    """Check a path of the area.
+
+    Raises:
+        UsageError: it is not a visible file's right in a folder of the area.
+    """
     parts = PurePosixPath(name)
     if (
         str(parts) != name
@@ -172,7 +176,7 @@ def _line(fields: dict[str, Any]) -> bytes:
 
 
 def _objects(stream: IO[bytes]) -> Iterator[Any]:
-    """What the lines up to the empty one hold."""
+    """Yield what the lines up to the empty one hold."""
     while (line := stream.readline(LINE)) != b"\n":
         if len(line) == LINE:
             raise UsageError(f"a line is longer than {LINE} bytes")
@@ -188,7 +192,7 @@ def _objects(stream: IO[bytes]) -> Iterator[Any]:
 
 
 def receive(root: Path, stream: IO[bytes], answer: Callable[[str], None]) -> None:
-    """Takes datasets from a stream, each from where an earlier attempt broke off.
+    """Take datasets from a stream, each from where an earlier attempt broke off.
 
     Nothing is stored when one of them is refused.
 
@@ -226,7 +230,7 @@ def receive(root: Path, stream: IO[bytes], answer: Callable[[str], None]) -> Non
 
 
 def send(root: Path, stream: IO[bytes], sink: IO[bytes]) -> None:
-    """Lists the results, then writes those that the stream asks for.
+    """List the results, then write those that the stream asks for.
 
     Raises:
         UsageError: a result is asked for that was not listed, or the question is none.
@@ -272,7 +276,7 @@ def _discard(target: Path, old: dict[Path, dict[str, list[Path]]]) -> None:
 
 
 def _complete(target: Path, file: SharedFile, offset: int, stream: IO[bytes]) -> None:
-    """Writes a file from ``offset`` on and gives it its name.
+    """Write a file from `offset` on and give it its name.
 
     Each byte is written at its own place: an attempt whose connection broke may still be at work
     on the same file, and then writes the same.

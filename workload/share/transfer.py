@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """Names below ``datasets/``: copied now, and there already with the same content."""
+    """Names below `datasets/`: copied now, and there already with the same content."""
 
     copied: list[str]
     present: list[str]
@@ -29,13 +29,13 @@ class Transferred:
 def transfer(
     source: Path, root: Path, on_file: Callable[[str], None] = lambda _: None
 ) -> Transferred:
-    """Copies ``source/training`` and ``source/testing`` below ``root/datasets``.
+    """Copy `source/training` and `source/testing` below `root/datasets`.
 
     A file appears under its name only when it is whole and its content was read back equal; one
     that is there with the same content is left alone, so that a broken transfer can be repeated.
 
     Raises:
-        UsageError: ``source`` has no ``training`` directory with datasets, or a file of the share
+        UsageError: `source` has no `training` directory with datasets, or a file of the share
             has the same name and another content.
         ShareUnusable: the share is full or can't be written.
     """
@@ -58,7 +58,7 @@ def transfer(
 
 
 def is_there(target: Path, digest: str, what: str) -> bool:
-    """Whether a dataset is on the share already.
+    """Return whether a dataset is on the share already.
 
     Args:
         target: its place there.
@@ -84,7 +84,7 @@ def is_there(target: Path, digest: str, what: str) -> bool:
 
 
 def _same_name(target: Path) -> Path | None:
-    """A dataset beside ``target`` that differs from it only in its format."""
+    """Return a dataset beside `target` that differs from it only in its format."""
     stem = target.name.split(".", 1)[0]
     beside = (target.with_name(stem + suffix) for suffix in SUFFIXES)
     return next((path for path in beside if path != target and path.exists()), None)
@@ -92,7 +92,7 @@ def _same_name(target: Path) -> Path | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Tells a source that can't be read from a share that can't."""
+    """Tell a source that can't be read from a share that can't."""
     try:
         yield
     except OSError as error:

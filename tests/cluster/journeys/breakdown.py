@@ -1,4 +1,4 @@
-"""How long it takes from ``pulumi up`` to the report, step by step, as a benchmark's section."""
+"""How long it takes from `pulumi up` to the report, step by step, as a benchmark's section."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from journeys.rehearsed import Run
 
 VARIABLE = "REHEARSAL_WRITE"
-"""Set to 1, the section goes into ``benchmarks/results.md``."""
+"""Set to 1, the section goes into `benchmarks/results.md`."""
 
 
 def section(run: Run, share: Path) -> Section:
-    """The first run of a stack.
+    """Describe the first run of a stack, step by step.
 
     Args:
         run: of a Job that waited for its first dataset.
@@ -59,7 +59,7 @@ def section(run: Run, share: Path) -> Section:
 
 
 def keep(measured: Section) -> None:
-    """Stores the section when ``REHEARSAL_WRITE`` says so."""
+    """Store the section when `REHEARSAL_WRITE` says so."""
     if os.environ.get(VARIABLE) == "1":
         machine = replace(describe(), arithmetic=BASELINE)  # the image pins it
         store(ROOT / "benchmarks", REHEARSED, measured, machine, quick=False)

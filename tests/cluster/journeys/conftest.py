@@ -24,14 +24,14 @@ SIMULATED_DAYS = 9
 """As many as two runs of the dev stack learn."""
 
 STORM_DAYS = 55
-"""As many as are learned after them, between the blows of ``test_preemption``."""
+"""As many as are learned after them, between the blows of `test_preemption`."""
 
 
 @pytest.fixture(scope="session")
 def datasets(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Datasets]:
-    """Days of data; while the tests begin, this machine learns them without a cluster."""
+    """Yield days of data; while the tests begin, this machine learns them without a cluster."""
     storms = any(item.path.stem == "test_preemption" for item in request.session.items)
     days = SIMULATED_DAYS + STORM_DAYS * storms
     data = Datasets.start(tmp_path_factory.mktemp("datasets"), days)
@@ -41,14 +41,14 @@ def datasets(
 
 @pytest.fixture(scope="session")
 def google(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGoogle]:
-    """An empty Google project whose clusters answer with the node's API server."""
+    """Yield an empty Google project whose clusters answer with the node's API server."""
     with FakeGoogle(tmp_path_factory.mktemp("google"), node.api.address) as fake:
         yield fake
 
 
 @pytest.fixture(scope="session")
 def python() -> Iterator[Sequence[str]]:
-    """Command that starts Python programs as forks of one that has imported their packages."""
+    """Yield the command that starts Python programs as forks of one that has their packages."""
     with fork_server() as address:
         yield forked(address)
 
@@ -62,7 +62,7 @@ def dev(
     tmp_path_factory: pytest.TempPathFactory,
     tell: Callable[[str], None],
 ) -> Rehearsal:
-    """The dev stack as the repository has it, but for project and images, after ``pulumi up``."""
+    """Return the repository's dev stack, but for project and images, after `pulumi up`."""
     directory = tmp_path_factory.mktemp("dev")
     stack = StackUnderTest(directory, tools, google, node.api, "dev", python)
     stack.configure(

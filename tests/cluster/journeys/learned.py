@@ -37,7 +37,7 @@ class Datasets:
 
     @classmethod
     def start(cls, scratch: Path, simulated: int) -> Datasets:
-        """The tutorial's days, when there are any, and simulated ones, and starts to learn them."""
+        """Take the tutorial's days, if there are any, and simulated ones; start to learn them."""
         directory = scratch / "all"
         simulate = _workload(
             scratch / "simulate.log",
@@ -54,7 +54,7 @@ class Datasets:
         return cls(directory, tutorial, run, scratch)
 
     def first(self, days: int, where: Path) -> Path:
-        """A directory with the first days, and the testing day, as links."""
+        """Return a directory with the first days, and the testing day, as links."""
         for part, names in (("training", self.names()[:days]), ("testing", self.names("testing"))):
             (where / part).mkdir(parents=True)
             for name in names:
@@ -62,11 +62,11 @@ class Datasets:
         return where
 
     def names(self, part: str = "training") -> list[str]:
-        """File names of the training days, in order, or of the testing day."""
+        """Return file names of the training days, in order, or of the testing day."""
         return sorted(path.name for path in (self.directory / part).iterdir())
 
     def learned(self, days: int) -> dict[str, str]:
-        """Checkpoint to SHA-256, of a quiet local run, after so many days.
+        """Return checkpoint to SHA-256, of a quiet local run, after so many days.
 
         The chain is one: a run on all days starts with the checkpoints of a run on the first.
         """
@@ -75,18 +75,18 @@ class Datasets:
         return {name: every[name] for name in sorted(every)[:days]}
 
     def stop(self) -> None:
-        """Ends the local run."""
+        """End the local run."""
         self._run.terminate()
         self._run.wait()
 
 
 def ledger(output: Path) -> list[dict[str, Any]]:
-    """The ledger in an output directory, a line a dataset."""
+    """Return the ledger in an output directory, a line a dataset."""
     return [json.loads(line) for line in (output / "ledger.jsonl").read_text().splitlines()]
 
 
 def hashes(output: Path) -> dict[str, str]:
-    """File name of each checkpoint to the SHA-256 of its content."""
+    """Return the file name of each checkpoint to the SHA-256 of its content."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(output.glob("model_cpt_*.pkl"))
@@ -94,7 +94,7 @@ def hashes(output: Path) -> dict[str, str]:
 
 
 def checkpoints(names: Sequence[str]) -> list[str]:
-    """File names of the checkpoints of datasets."""
+    """Return the file names of the checkpoints of datasets."""
     return [f"model_cpt_{name.partition('.')[0]}.pkl" for name in names]
 
 

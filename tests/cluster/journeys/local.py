@@ -1,4 +1,4 @@
-"""The stack ``local`` as the user of a cluster has it."""
+"""The stack `local` as the user of a cluster has it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reach:
 
 
 def on_node(node: Node, image: Image, share: Path) -> Cluster:
-    """The run's own node, with a new directory of it as the share."""
+    """Return the run's own node, with a new directory of it as the share."""
     share.mkdir()
     os.chown(share, WORKER_USER, WORKER_USER)
     return Cluster(
@@ -51,7 +51,7 @@ def on_node(node: Node, image: Image, share: Path) -> Cluster:
 def local_stack(
     cluster: Cluster, directory: Path, tools: Path, python: Sequence[str], workers: int
 ) -> Iterator[StackUnderTest]:
-    """The stack with so many small workers; nothing is created yet."""
+    """Yield the stack with so many small workers; nothing is created yet."""
     path = Path(cluster.kubeconfig)
     no_google = directory / "no-google"
     no_google.mkdir()
@@ -63,7 +63,7 @@ def local_stack(
 
 
 def _run_as_the_user(stack: StackUnderTest) -> None:
-    """Lets the stack's commands reach the cluster as a user's do, by credential plugins too."""
+    """Let the stack's commands reach the cluster as a user's do, by credential plugins too."""
     del stack.environment["ENGINE_AWAIT"]  # there is a node for things to become ready on
     for name in ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
         del stack.environment[name]

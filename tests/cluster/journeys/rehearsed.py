@@ -36,12 +36,12 @@ class Run:
     """What the commands of one run gave.
 
     Attributes:
-        commands: by name of the script, or ``up``.
+        commands: by name of the script, or `up`.
         began: what began when, in seconds since the epoch.
         seconds: what took how long, in order.
         ended: how the Job ended.
         fetched: file name to SHA-256 of each checkpoint that was fetched.
-        unchanged: ``pulumi up --refresh --expect-no-changes`` after the run.
+        unchanged: `pulumi up --refresh --expect-no-changes` after the run.
     """
 
     commands: dict[str, Result] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Run:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """Notes how long the body took."""
+        """Note how long the body took."""
         self.began[what] = time.time()
         started = time.monotonic()
         yield
@@ -61,7 +61,7 @@ class Run:
 
 
 def changed_settings(stack: StackUnderTest) -> list[str]:
-    """Where a stack's configuration differs from the repository's, a line each."""
+    """Return where a stack's configuration differs from the repository's, a line each."""
     name = f"Pulumi.{stack.name}.yaml"
     before, now = (
         yaml.safe_load((directory / name).read_text())["config"]
@@ -81,7 +81,7 @@ class Rehearsal:
 
     Attributes:
         node: the cluster.
-        stack: what ``pulumi`` and the scripts are run on.
+        stack: what `pulumi` and the scripts are run on.
         share: the directory of this machine that pods see as the share.
         first: what bringing it up gave, and its first run.
     """
@@ -97,23 +97,23 @@ class Rehearsal:
         del self.stack.environment["ENGINE_AWAIT"]  # there is a node for things to become ready on
 
     def bring_up(self, told: Run, /, **settings: object) -> None:
-        """``pulumi up`` with the settings."""
+        """Run `pulumi up` with the settings."""
         self.stack.configure(settings)
         with told.timed("pulumi up"):
             told.commands["up"] = self.stack.up("--skip-preview").ok()
 
     def hand_over(self, run: Run, datasets: Path) -> None:
-        """Copies the datasets to the share and queues them."""
+        """Copy the datasets to the share and queue them."""
         for name, arguments in (("transfer-datasets", [str(datasets)]), ("queue-jobs", [])):
             self._script(run, name, *arguments)
 
     def follow(self, run: Run) -> None:
-        """Waits for the end of the Job."""
+        """Wait for the end of the Job."""
         with run.timed("the Job ends"):
             run.ended = self.until_job_ends()
 
     def collect(self, run: Run, results: Path) -> None:
-        """Asks for status and logs, fetches the results, and looks for changes of the stack."""
+        """Ask for status and logs, fetch the results, and look for changes of the stack."""
         self._script(run, "fetch-results", str(results))
         run.fetched = hashes(results)
         self._script(run, "status")
@@ -121,7 +121,7 @@ class Rehearsal:
         run.unchanged = self.stack.up("--refresh", "--expect-no-changes")
 
     def job(self) -> Object:
-        """The newest Job."""
+        """Return the newest Job."""
         path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
         response = self.node.api.request("GET", path)
         response.raise_for_status()
@@ -129,21 +129,21 @@ class Rehearsal:
         return max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     def job_end(self) -> str:
-        """``Complete`` or ``Failed``; empty while the Job goes on."""
+        """Return `Complete` or `Failed`; empty while the Job goes on."""
         conditions = self.job()["status"].get("conditions", [])
         true = {c["type"] for c in conditions if c["status"] == "True"}
         return next((kind for kind in ("Complete", "Failed") if kind in true), "")
 
     def until_job_ends(self) -> str:
-        """How the Job ended, once it has."""
+        """Return how the Job ended, once it has."""
         return until("the Job ends", self.job_end, TRAINING_SECONDS, self.story)
 
     def until_worker(self) -> str:
-        """Name of a worker whose container runs."""
+        """Return the name of a worker whose container runs."""
         return until("a worker runs", lambda: self.running(WORKERS), 180, self.story)[0]
 
     def running(self, selector: str) -> list[str]:
-        """Names of the pods that run and are not about to go."""
+        """Return the names of the pods that run and are not about to go."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods.all(selector)
@@ -151,7 +151,7 @@ class Rehearsal:
         ]
 
     def story(self) -> str:
-        """What the pods say, for an error message."""
+        """Return what the pods say, for an error message."""
         lines = []
         for pod in self.pods.all():
             name = pod["metadata"]["name"]
@@ -160,11 +160,11 @@ class Rehearsal:
         return "\n".join(lines)
 
     def until_trained(self, days: int) -> None:
-        """Returns when the share has so many checkpoints."""
+        """Return when the share has so many checkpoints."""
         until(f"{days} days are learned", lambda: self.trained() >= days, 180, self.story)
 
     def trained(self) -> int:
-        """How many checkpoints the share has."""
+        """Return how many checkpoints the share has."""
         return len(list((self.share / "output").glob("model_cpt_*.pkl")))
 
     def _script(self, run: Run, name: str, *arguments: str) -> None:

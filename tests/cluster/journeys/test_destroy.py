@@ -1,4 +1,4 @@
-"""``pulumi destroy`` leaves nothing of a stack behind, whatever it has been through."""
+"""`pulumi destroy` leaves nothing of a stack behind, whatever it has been through."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KUBERNETES = {"services": ["kubernetes"]}
 
 @pytest.fixture(scope="module")
 def destroyed(dev: Rehearsal) -> Rehearsal:
-    """The dev stack after ``pulumi destroy``."""
+    """Return the dev stack after `pulumi destroy`."""
     dev.stack.run("destroy", "--yes", "--skip-preview").ok()
     return dev
 
@@ -46,12 +46,12 @@ def test_no_container_mount_or_disk_is_left_on_the_node(destroyed: Rehearsal) ->
 
 
 def _shims() -> list[str]:
-    """Processes that stand between the runtime and a container, and so outlive neither."""
+    """Return the processes between the runtime and a container, which outlive neither."""
     names = (process.info["name"] for process in psutil.process_iter(["name"]))
     return [name for name in names if name.startswith("containerd-shim")]
 
 
 def _mounts(node: Node) -> list[str]:
-    """Mounts that the kubelet made for pods."""
+    """Return the mounts that the kubelet made for pods."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
     return [line.split()[1] for line in lines if str(node.kubelet_pods) in line]

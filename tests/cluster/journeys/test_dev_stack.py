@@ -49,7 +49,7 @@ def journey(
     tmp_path_factory: pytest.TempPathFactory,
     tell: Callable[[str], None],
 ) -> Journey:
-    """Transfer, queue, train, fetch; more days, and another run."""
+    """Transfer, queue, train, fetch; then more days, and another run."""
     first, both = (datasets.tutorial + days for days in SIMULATED)
     journey = Journey((first, both), (dev.first, Run()), tmp_path_factory.mktemp("results"))
     [journey.redis] = dev.pods.all(REDIS)

@@ -57,7 +57,7 @@ print(json.dumps([answer(p) for p in (os.environ["REDIS_PASSWORD"], "wrong", Non
 
 @pytest.fixture(scope="module")
 def worker(dev: Rehearsal) -> str:
-    """Name of a worker that waits for the first dataset."""
+    """Return the name of a worker that waits for the first dataset."""
     return dev.until_worker()
 
 
@@ -119,7 +119,7 @@ def test_a_pod_that_is_no_worker_reaches_redis_only_where_no_policy_is_enforced(
 
 
 def _policies_are_enforced(dev: Rehearsal) -> bool:
-    """Whether a policy that lets nothing in has an effect on this node's pods."""
+    """Return whether a policy that lets nothing in has an effect on this node's pods."""
     policy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -140,7 +140,7 @@ def _policies_are_enforced(dev: Rehearsal) -> bool:
 
 
 def _reaches(pods: Pods, dev: Rehearsal, address: str) -> bool:
-    """Whether a pod without the labels of a worker gets any answer of a Redis."""
+    """Return whether a pod without the labels of a worker gets any answer of a Redis."""
     ask = f"timeout {REACH_SECONDS} redis-cli -h {address} ping"
     image = dev.node.images.redis.reference
     pods.create(restricted_pod("stranger", image, (999, 1000), {}, ["sh", "-c", ask]))

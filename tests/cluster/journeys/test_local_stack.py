@@ -1,4 +1,4 @@
-"""The stack for a cluster that exists, with three workers: the whole journey by ``train.sh``."""
+"""The stack for a cluster that exists, with three workers: the whole journey by `train.sh`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIMULATED = (3, 5)
 """Simulated days of the first run, and of both; the tutorial's come before."""
 
 BINDING_SECONDS = 10
-"""How long ``pulumi up`` waits for a claim that will never be bound."""
+"""How long `pulumi up` waits for a claim that will never be bound."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Journey:
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """The cluster that ``CLUSTER`` names, or else the run's own node."""
+    """Return the cluster that `CLUSTER` names, or else the run's own node."""
     if found := existing.chosen():
         return found
     node: Node = request.getfixturevalue("node")
@@ -56,7 +56,7 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory,
     tell: Callable[[str], None],
 ) -> Iterator[StackUnderTest]:
-    """The local stack with small workers; nothing is created yet."""
+    """Yield the local stack with small workers; nothing is created yet."""
     directory = tmp_path_factory.mktemp("local")
     with local_stack(cluster, directory, tools, python, WORKERS_SIDE_BY_SIDE) as stack:
         tell("\n  ".join(["What is set on top of Pulumi.local.yaml:", *changed_settings(stack)]))
@@ -70,7 +70,7 @@ def journey(
     datasets: Datasets,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Journey:
-    """``train.sh`` on some days, then, as another run, on some more."""
+    """Run `train.sh` on some days, then, as another run, on some more."""
     journey, results = Journey(), tmp_path_factory.mktemp("local-results")
     for days, arguments in zip(SIMULATED, ([], ["--run", "2"]), strict=True):
         directory = tmp_path_factory.mktemp("local-days") / "datasets"
@@ -85,7 +85,7 @@ def journey(
 
 @pytest.fixture(scope="module")
 def unbound(stack: StackUnderTest, journey: Journey) -> Result:
-    """``pulumi up`` with a share of a class that the cluster does not have."""
+    """Run `pulumi up` with a share of a class that the cluster does not have."""
     stack.configure({"share_storage_class": "missing"})
     stack.environment["ENGINE_AWAIT_SECONDS"] = str(BINDING_SECONDS)
     up = stack.up("--skip-preview")
@@ -95,7 +95,7 @@ def unbound(stack: StackUnderTest, journey: Journey) -> Result:
 
 @pytest.fixture(scope="module")
 def destroyed(stack: StackUnderTest, cluster: Cluster, unbound: Result) -> Cluster:
-    """The cluster after ``pulumi destroy``, which came after an update that had failed."""
+    """Return the cluster after `pulumi destroy`, which came after an update that had failed."""
     stack.run("destroy", "--yes", "--skip-preview").ok()
     return cluster
 

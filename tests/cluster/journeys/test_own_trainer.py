@@ -25,7 +25,7 @@ DAYS = 9
 
 @dataclass(frozen=True)
 class Learned:
-    """Where the results are that ``train.sh`` fetched, and this machine's."""
+    """Where the results are that `train.sh` fetched, and this machine's."""
 
     fetched: Path
     here: Path
@@ -39,7 +39,7 @@ def learned(
     python: Sequence[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Learned:
-    """The whole journey, to the stack's end, and ``workload run`` on the same days."""
+    """Make the whole journey, to the stack's end, and run `workload run` on the same days."""
     scratch = tmp_path_factory.mktemp("own-trainer")
     data, fetched, here, directory = (
         scratch / name for name in ("data", "fetched", "here", "stack")

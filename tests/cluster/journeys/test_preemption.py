@@ -62,7 +62,7 @@ def restart_the_kubelet(dev: Rehearsal) -> None:
 
 
 def lose_the_node(dev: Rehearsal) -> None:
-    """Until the cluster knows; it does not evict the pods of the only node that it has."""
+    """Wait until the cluster knows; it does not evict the pods of the only node it has."""
     with dev.node.lost():
         dev.node.until_lost()
     dev.node.until_ready()
@@ -125,7 +125,7 @@ class Storm:
 
 @pytest.fixture(scope="module")
 def storms(dev: Rehearsal, datasets: Datasets, tell: Callable[[str], None]) -> list[Storm]:
-    """The plans, carried out: the first on as many days as it has blows, the last on all others."""
+    """Carry the plans out: the first on as many days as it has blows, the last on all others."""
     names = datasets.names()
     ends = [dev.trained() + PORTION * (len(PLANS[0].blows) + 1), len(names)]
     _put_on_the_share(dev, datasets, "testing", datasets.names("testing"))
@@ -193,7 +193,7 @@ def test_every_dataset_is_committed_once_and_in_order(
 
 
 def _one_of_several(dev: Rehearsal) -> str:
-    """Name of a worker that runs, and not alone, so that the work goes on."""
+    """Return the name of a worker that runs, and not alone, so that the work goes on."""
     return until(
         "two workers run", lambda: names if len(names := dev.running(WORKERS)) > 1 else [], 300
     )[0]
@@ -205,12 +205,12 @@ def _redis(dev: Rehearsal) -> str:
 
 
 def _workers(dev: Rehearsal) -> set[str]:
-    """Names of the workers that there are, ended ones too."""
+    """Return the names of the workers that there are, ended ones too."""
     return {pod["metadata"]["name"] for pod in dev.pods.all(WORKERS)}
 
 
 def _put_on_the_share(dev: Rehearsal, datasets: Datasets, part: str, names: list[str]) -> None:
-    """Copies datasets as whoever mounts the share elsewhere may do."""
+    """Copy datasets as whoever mounts the share elsewhere may do."""
     target = dev.share / "datasets" / part
     target.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -220,7 +220,7 @@ def _put_on_the_share(dev: Rehearsal, datasets: Datasets, part: str, names: list
 
 
 def _hide(files: list[Path]) -> list[Path]:
-    """Lets files vanish until they are shown; returns them."""
+    """Let files vanish until they are shown; return them."""
     for path in files:
         path.rename(path.with_name(f".{path.name}"))
     return files

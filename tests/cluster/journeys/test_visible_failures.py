@@ -1,4 +1,4 @@
-"""What goes wrong is told in one line, by ``status.sh`` and by the Job itself."""
+"""What goes wrong is told in one line, by `status.sh` and by the Job itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WRONG = 3
 
 @pytest.fixture(scope="module")
 def missing_image(dev: Rehearsal) -> Result:
-    """``status.sh`` while the Job's image can't be pulled; a dataset that is none waits."""
+    """Run `status.sh` while the Job's image can't be pulled; a dataset that is none waits."""
     path = dev.share / REFUSED
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("no parquet file")
@@ -46,7 +46,7 @@ def missing_image(dev: Rehearsal) -> Result:
 
 @pytest.fixture(scope="module")
 def refused(dev: Rehearsal, missing_image: Result) -> Result:
-    """``status.sh`` after a run that had nothing but that dataset, beside a claim of no use."""
+    """Run `status.sh` after a run with nothing but that dataset, beside a claim of no use."""
     dev.node.apply(CLAIM)
     dev.bring_up(Run(), run="refused", image=dev.node.images.workload.reference)
     assert dev.until_job_ends() == "Failed"
@@ -84,7 +84,7 @@ def test_the_jobs_own_state_says_that_no_other_try_would_help(
 
 
 def _failed_pulls(dev: Rehearsal) -> int:
-    """How many workers wait for an image that could not be pulled."""
+    """Return how many workers wait for an image that could not be pulled."""
     states = [
         container["state"].get("waiting", {}).get("reason")
         for pod in dev.pods.all(WORKERS)
@@ -94,6 +94,6 @@ def _failed_pulls(dev: Rehearsal) -> int:
 
 
 def _wrong(status: Result) -> list[str]:
-    """What is said to be wrong, a line each."""
+    """Return what is said to be wrong, a line each."""
     lines = status.output.splitlines()
     return [line.split(maxsplit=1)[1] for line in lines if line.startswith("WRONG")]

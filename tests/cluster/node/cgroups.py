@@ -10,13 +10,13 @@ REMOVE_SECONDS = 30
 
 
 def create(name: str) -> None:
-    """Makes the group in every hierarchy; the kubelet makes its own below."""
+    """Make the group in every hierarchy; the kubelet makes its own below."""
     for hierarchy in _hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
 
 
 def remove(name: str) -> None:
-    """Removes the group and all below, as soon as its last processes have ended.
+    """Remove the group and all below, as soon as its last processes have ended.
 
     Raises:
         TimeoutError: a process did not end.
@@ -29,7 +29,7 @@ def remove(name: str) -> None:
 
 
 def groups(name: str) -> list[Path]:
-    """Every control group under the name, the innermost first."""
+    """Return every control group under the name, the innermost first."""
     return [
         Path(directory)
         for hierarchy in _hierarchies()

@@ -1,6 +1,6 @@
 """The rehearsal's images, built without a registry and kept by what they are made from.
 
-The workload's is built from ``workload/Dockerfile`` as it is, by ``buildah``; only its BASE is not
+The workload's is built from `workload/Dockerfile` as it is, by `buildah`; only its BASE is not
 the official one but Debian's own release of the same Python. Redis is Debian's, in that base image:
 two images with one layer in common, which the node unpacks once.
 """
@@ -55,7 +55,7 @@ class Image:
 
     Attributes:
         name: repository, without tag or digest.
-        digest: of its manifest, ``sha256:…``.
+        digest: of its manifest, `sha256:…`.
         archive: the OCI archive that holds it.
     """
 
@@ -65,7 +65,7 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """What a pod names it by: ``NAME@sha256:…``."""
+        """What a pod names it by: `NAME@sha256:…`."""
         return f"{self.name}@{self.digest}"
 
 
@@ -92,7 +92,7 @@ class Images:
 
 
 def ensure(pause: Path) -> Images:
-    """Makes sure that every image is there.
+    """Make sure that every image is there.
 
     Args:
         pause: the program of the pause image.
@@ -130,7 +130,7 @@ def ensure(pause: Path) -> Images:
 
 
 def shelf_directory() -> Path:
-    """Where images are kept."""
+    """Return where images are kept."""
     return cache().parent / "images"
 
 
@@ -141,7 +141,7 @@ class _Shelf:
         self._directory = directory
 
     def get(self, name: str, key: str, minutes: float, build: Callable[[Path], str]) -> Image:
-        """The image; ``build`` writes an archive and returns its digest."""
+        """Return the image; `build` writes an archive and returns its digest."""
         place = self._directory / f"{name}-{key}"
         if not place.exists():
             self._fill(place, name, minutes, build)
@@ -166,7 +166,7 @@ class _Shelf:
 
 
 def _build_base(archive: Path) -> str:
-    """Debian with Python as ``python`` and ``pip``, as the Dockerfile wants it, and Redis."""
+    """Build Debian with Python as `python` and `pip`, as the Dockerfile wants it, and Redis."""
     with tempfile.TemporaryDirectory(dir=archive.parent.parent) as temporary:
         root = Path(temporary) / "root"
         include = f"--include={','.join(PACKAGES)}"
@@ -180,7 +180,7 @@ def _build_base(archive: Path) -> str:
 
 
 def _mirror() -> list[str]:
-    """Where this machine's apt gets the suite from; debootstrap's own choice where it does not."""
+    """Return where this machine's apt gets the suite, or debootstrap's choice if it does not."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
         stdout=subprocess.PIPE,
@@ -192,7 +192,7 @@ def _mirror() -> list[str]:
 
 
 def _build_with_example(archive: Path, base: Image, layers: Path) -> str:
-    """The image after ``cp examples/energy_load.py workload/trainers/``."""
+    """Build the image after `cp examples/energy_load.py workload/trainers/`."""
     with tempfile.TemporaryDirectory(dir=archive.parent.parent) as temporary:
         context = Path(temporary) / "workload"
         shutil.copytree(WORKLOAD, context, ignore=shutil.ignore_patterns("__pycache__"))
@@ -201,7 +201,7 @@ def _build_with_example(archive: Path, base: Image, layers: Path) -> str:
 
 
 def _build_workload(archive: Path, base: Image, layers: Path, context: Path) -> str:
-    """The Dockerfile's image; its layers are kept, for a build after a change of the code."""
+    """Build the Dockerfile's image; its layers are kept, to build again after code changed."""
     for old in layers.parent.glob("layers-*"):
         if old != layers:
             shutil.rmtree(old)
@@ -236,7 +236,7 @@ def _build_pause(archive: Path, program: Path) -> str:
 
 
 def _context() -> list[str]:
-    """Every file of the build context with its content."""
+    """Return every file of the build context with its content."""
     ignored = GitIgnoreSpec.from_lines((WORKLOAD / ".dockerignore").read_text().splitlines())
     return [
         f"{name}\n{hashlib.sha256((WORKLOAD / name).read_bytes()).hexdigest()}"
@@ -253,7 +253,7 @@ def _hash(*parts: str) -> str:
 
 
 def _run(*command: str) -> None:
-    """Runs a command that may leave mounts behind: they end with a mount namespace of its own."""
+    """Run a command that may leave mounts behind: they end with a mount namespace of its own."""
     ran = subprocess.run(
         ["unshare", "--mount", *command],
         stdin=subprocess.DEVNULL,
@@ -267,6 +267,6 @@ def _run(*command: str) -> None:
 
 
 def say(text: str) -> None:
-    """Prints a line of progress."""
+    """Print a line of progress."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

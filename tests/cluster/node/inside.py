@@ -3,7 +3,7 @@
 Usage: inside.py DIRECTORY COMMAND [ARGUMENT ...]
 
 What the container runtime, the kubelet and the network plugins write to fixed places goes to
-memory, over the machine's own: ``/run``, ``/var/log`` and ``/var/lib``, and so do the settings of
+memory, over the machine's own: `/run`, `/var/log` and `/var/lib`, and so do the settings of
 the kernel that the kubelet insists on and that no namespace holds.
 """
 
@@ -37,7 +37,7 @@ KERNEL_SETTINGS = {
 
 
 def main(state: Path, command: list[str]) -> int:
-    """Runs the command; returns its exit code, or 128 and the signal that ended it."""
+    """Run the command; return its exit code, or 128 and the signal that ended it."""
     asked = _Asked()
     _mounts()
     _network()
@@ -62,7 +62,7 @@ class _Asked:
         signal.signal(signal.SIGALRM, self._give_up)
 
     def tell(self, pid: int) -> None:
-        """Names the process to pass signals on to, also one that came before."""
+        """Name the process to pass signals on to, also one that came before."""
         self._pid = pid
         if self._before:
             self._pass_on(signal.SIGINT, None)
@@ -93,7 +93,7 @@ def _mounts() -> None:
 
 
 def _network() -> None:
-    """An address that is not loopback's, since the kubelet takes no other, and no way out."""
+    """Add an address that is not loopback's, as the kubelet takes no other, and no way out."""
     _do("hostname", NAME)
     _do("ip", "link", "set", "lo", "up")
     _do("ip", "link", "add", "node0", "type", "veth", "peer", "name", "uplink0")

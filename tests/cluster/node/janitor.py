@@ -14,7 +14,7 @@ from node import cgroups
 
 
 def main(state: Path) -> int:
-    """Cleans up when the time has come; exit code 1 when something can't be removed."""
+    """Clean up when the time has come; exit code 1 when something can't be removed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()

@@ -1,8 +1,8 @@
-"""A real Kubernetes cluster of one node, in the namespaces that ``inside.py`` has furnished.
+"""A real Kubernetes cluster of one node, in the namespaces that `inside.py` has furnished.
 
 etcd, API server, all controllers, scheduler, kubelet, containerd, kube-proxy and CoreDNS are what
-any cluster has. Three parts stand in for GKE's: ``filestore-csi`` mounts directories as Filestore's
-shares, ``provisioner.py`` makes the volumes of class ``standard-rwo``, and the node carries a label
+any cluster has. Three parts stand in for GKE's: `filestore-csi` mounts directories as Filestore's
+shares, `provisioner.py` makes the volumes of class `standard-rwo`, and the node carries a label
 that only a Spot node has there.
 
 What differs from GKE: a NetworkPolicy is accepted and not enforced. Spot nodes there have a taint,
@@ -73,7 +73,7 @@ class Node:
     """A cluster of one node, started and stopped as a context.
 
     Args:
-        tools: directory of the programs that ``toolchain/build.py`` has built.
+        tools: directory of the programs that `toolchain/build.py` has built.
         images: what the node can run; nothing can be pulled.
         store: where they are unpacked.
         directory: everything but the logs; its name is that of the node's control group.
@@ -122,11 +122,11 @@ class Node:
         self._running.__exit__(kind, error, trace)
 
     def pods(self, namespace: str = "default") -> Pods:
-        """The pods of a namespace."""
+        """Return the pods of a namespace."""
         return Pods(self.api, self.runtime, self.kubectl, namespace)
 
     def export(self, ip: str, share: str) -> Path:
-        """Makes a share that a Filestore instance at the address would export.
+        """Make a share that a Filestore instance at the address would export.
 
         Returns:
             The directory of this machine that pods will find as the share; it belongs to root, with
@@ -138,11 +138,11 @@ class Node:
         return directory
 
     def disks(self) -> list[str]:
-        """Directories of the volumes that were made for claims of class ``standard-rwo``."""
+        """Return directories of the volumes that were made for claims of class `standard-rwo`."""
         return sorted(path.name for path in self._disks.glob("*"))
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        """Creates or updates objects as ``kubectl apply`` does."""
+        """Create or update objects as `kubectl apply` does."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         applied = subprocess.run(
             [*self.kubectl, "apply", "--filename=-"],
@@ -156,7 +156,7 @@ class Node:
             raise ValueError(applied.stdout)
 
     def names(self, resource: str) -> list[str]:
-        """Names of all objects of a resource such as ``pods``, in every namespace."""
+        """Return the names of all objects of a resource such as `pods`, in every namespace."""
         listed = subprocess.run(
             [*self.kubectl, "get", resource, "--all-namespaces", "--output=name"],
             stdout=subprocess.PIPE,
@@ -166,7 +166,7 @@ class Node:
         return [line.partition("/")[2] for line in listed.splitlines()]
 
     def start_kubelet(self) -> None:
-        """Starts the kubelet, again after ``stop_kubelet``."""
+        """Start the kubelet, again after `stop_kubelet`."""
         labels = ",".join(f"{key}={value}" for key, value in LABELS.items())
         self._programs.start(
             "kubelet",
@@ -183,12 +183,12 @@ class Node:
         )
 
     def stop_kubelet(self) -> None:
-        """Stops the kubelet; the containers go on, and nobody hears of them."""
+        """Stop the kubelet; the containers go on, and nobody hears of them."""
         self._programs.stop("kubelet")
 
     @contextmanager
     def lost(self) -> Iterator[None]:
-        """The node is away, as a machine that has lost its power, and boots again afterwards."""
+        """Take the node away, as a machine that has lost its power; it boots again afterwards."""
         self.stop_kubelet()
         self.runtime.kill_all()
         try:
@@ -197,7 +197,7 @@ class Node:
             self.start_kubelet()
 
     def until_ready(self) -> None:
-        """Returns when the node takes pods that mount a share.
+        """Return when the node takes pods that mount a share.
 
         Raises:
             TooLate: it does not.
@@ -206,11 +206,11 @@ class Node:
         until("the share's driver is registered", self._driver_registered)
 
     def until_lost(self) -> None:
-        """Returns when the cluster has noticed that the node's kubelet is silent."""
+        """Return when the cluster has noticed that the node's kubelet is silent."""
         until("the node is lost", lambda: not self.ready())
 
     def ready(self) -> bool:
-        """Whether the node's status says so, and no taint keeps pods away."""
+        """Return whether the node's status says so, and no taint keeps pods away."""
         node = self._get(f"/api/v1/nodes/{NAME}")
         if node is None:
             self._check()
@@ -238,7 +238,7 @@ class Node:
         self.runtime.start()
 
     def _start_services(self) -> None:
-        """What needs only the API server."""
+        """Start what needs only the API server."""
         for path, body in (
             ("/apis/storage.k8s.io/v1/csidrivers", _SHARE_DRIVER),
             ("/apis/storage.k8s.io/v1/storageclasses", storage_class()),
@@ -328,7 +328,7 @@ class Node:
         return found
 
     def _check(self) -> None:
-        """Raises when a program has ended by itself."""
+        """Raise when a program has ended by itself."""
         self._programs.check()
         self.api.check()
 

@@ -10,5 +10,5 @@ PART = "REHEARSAL_PART"
 
 
 def directory() -> Path:
-    """Of this rehearsal's nodes."""
+    """Return the directory of the logs of this rehearsal's nodes."""
     return LOGS / os.environ.get(PART, "")

@@ -15,10 +15,10 @@ def restricted_pod(
     command: list[str] | None = None,
     args: list[str] | None = None,
 ) -> dict[str, Any]:
-    """A pod that the restricted Pod Security Standard admits, on the node's Spot capacity.
+    """Return a pod that the restricted Pod Security Standard admits, on the node's Spot capacity.
 
     Args:
-        name: also its label ``app``.
+        name: also its label `app`.
         image: reference of the image.
         user: user and group that it runs as.
         claims: claim to the directory it is mounted at.

@@ -1,8 +1,8 @@
 """Runs a command where it can't change the machine: own mounts, network and processes.
 
 The command and all that it starts live in namespaces of their own, which end with their first
-process, ``inside.py``; that one ends with this one, even when it is killed. What the kernel does
-not clean up by itself, control groups and files, is left to ``janitor.py``, which outlives both.
+process, `inside.py`; that one ends with this one, even when it is killed. What the kernel does
+not clean up by itself, control groups and files, is left to `janitor.py`, which outlives both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(command: list[str]) -> int:
-    """Runs the command inside; it finds its scratch directory in the variable REHEARSAL.
+    """Run the command inside; it finds its scratch directory in the variable REHEARSAL.
 
     Returns:
         Its exit code, or 128 and the signal that ended it.
@@ -40,10 +40,10 @@ def run(command: list[str]) -> int:
 
 
 def run_side_by_side(first: list[str], second: list[str], output: IO[str]) -> tuple[int, int]:
-    """Runs two commands, each in namespaces of its own; the second one prints to a file.
+    """Run two commands, each in namespaces of its own; the second one prints to a file.
 
     Returns:
-        The exit code of each, as of ``run``.
+        The exit code of each, as of `run`.
     """
     with (
         _Signals() as signals,
@@ -88,7 +88,7 @@ def _code(inside: subprocess.Popen[bytes]) -> int:
 
 @contextmanager
 def _janitor(state: Path) -> Iterator[int]:
-    """A process that cleans up once every holder of the given file descriptor has ended."""
+    """Start a process that cleans up once every holder of the given file descriptor has ended."""
     with subprocess.Popen(
         [sys.executable, "-B", str(HERE / "janitor.py"), str(state)],
         stdin=subprocess.PIPE,
@@ -102,7 +102,7 @@ def _janitor(state: Path) -> Iterator[int]:
 
 
 def _first_process(inside: subprocess.Popen[bytes]) -> psutil.Process | None:
-    """The first process of the namespaces, None when they have ended before."""
+    """Return the first process of the namespaces, None when they have ended before."""
     while inside.poll() is None:
         try:
             children = psutil.Process(inside.pid).children()
@@ -121,7 +121,7 @@ class _Signals:
         self._asked = False
 
     def add(self, process: psutil.Process) -> None:
-        """Has signals passed on to the process, which is killed when one came before."""
+        """Have signals passed on to the process, which is killed when one came before."""
         self._to.append(process)
         if self._asked:
             with suppress(psutil.NoSuchProcess):

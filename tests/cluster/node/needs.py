@@ -1,6 +1,6 @@
 """What the rehearsal needs of the machine, checked before anything is built or started.
 
-``python needs.py`` prints Debian's packages that are missing, a line each.
+`python needs.py` prints Debian's packages that are missing, a line each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Unable(RuntimeError):
 
 
 def check(scratch: Path) -> None:
-    """Looks for everything that the rehearsal needs.
+    """Look for everything that the rehearsal needs.
 
     Args:
         scratch: directory that will hold images and containers.
@@ -68,7 +68,7 @@ def check(scratch: Path) -> None:
 
 
 def missing_packages() -> list[str]:
-    """Debian's packages that something is missing of."""
+    """Return Debian's packages that something is missing of."""
     found = [
         package
         for package, programs in PACKAGES.items()
@@ -80,12 +80,12 @@ def missing_packages() -> list[str]:
 
 
 def search_path() -> str:
-    """PATH, and where it may leave out what is only of use to root."""
+    """Return PATH, and where it may leave out what is only of use to root."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def plugin_directory() -> Path | None:
-    """Where the network plugins are, None when they are not all there."""
+    """Return where the network plugins are, None when they are not all there."""
     for directory in PLUGIN_DIRECTORIES:
         if all((directory / name).exists() for name in PLUGINS):
             return directory

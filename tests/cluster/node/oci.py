@@ -15,12 +15,12 @@ _MEDIA = "application/vnd.oci.image"
 
 
 def write(archive: Path, layer: Path, config: dict[str, Any]) -> str:
-    """Writes an image of one layer.
+    """Write an image of one layer.
 
     Args:
         archive: what to write.
         layer: uncompressed tar archive of the root file system.
-        config: how it runs: ``Env``, ``Entrypoint``, ``Cmd`` …
+        config: how it runs: `Env`, `Entrypoint`, `Cmd` …
 
     Returns:
         Digest of the image.

@@ -12,7 +12,7 @@ _AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def mounts(directory: Path) -> list[tuple[Path, Path]]:
-    """What to mount, read-only, so that pip in a build reaches what pip reaches here.
+    """Return what to mount, read-only, so that pip in a build reaches what pip reaches here.
 
     Args:
         directory: where to write the configuration file of the build.
@@ -33,7 +33,7 @@ def mounts(directory: Path) -> list[tuple[Path, Path]]:
 
 
 def _settings() -> dict[str, str]:
-    """Settings by name: of the files, then of the environment, which prevails."""
+    """Return settings by name: of the files, then of the environment, which prevails."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         stdout=subprocess.PIPE,

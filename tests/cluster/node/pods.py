@@ -45,20 +45,20 @@ class Pods:
         self._path = f"/api/v1/namespaces/{namespace}/pods"
 
     def create(self, pod: dict[str, Any]) -> None:
-        """Creates a pod; raises what the API server says against it."""
+        """Create a pod; raise what the API server says against it."""
         response = self._api.request("POST", self._path, pod)
         if not response.ok:
             raise ValueError(response.json()["message"])
 
     def all(self, selector: str = "") -> list[dict[str, Any]]:
-        """Pods with the labels, the oldest first."""
+        """Return the pods with the labels, the oldest first."""
         response = self._api.request("GET", f"{self._path}?labelSelector={selector}")
         response.raise_for_status()
         pods: list[dict[str, Any]] = response.json()["items"]
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """The pod, None when there is none of this name."""
+        """Return the pod, None when there is none of this name."""
         response = self._api.request("GET", f"{self._path}/{name}")
         if response.status_code == requests.codes.not_found:
             return None
@@ -67,12 +67,12 @@ class Pods:
         return pod
 
     def logs(self, name: str) -> str:
-        """What the pod's container has printed so far, empty before it runs."""
+        """Return what the pod's container has printed so far, empty before it runs."""
         response = self._api.request("GET", f"{self._path}/{name}/log")
         return response.text if response.ok else ""
 
     def execute(self, name: str, *command: str) -> Output:
-        """Runs a command in the pod's container."""
+        """Run a command in the pod's container."""
         ran = subprocess.run(
             [*self._kubectl, "exec", name, "--", *command],
             stdin=subprocess.DEVNULL,
@@ -85,12 +85,12 @@ class Pods:
         return Output(ran.returncode, ran.stdout)
 
     def delete(self, name: str, grace_seconds: int | None = None) -> None:
-        """Deletes the pod as ``kubectl delete`` does, with its own grace when none is given."""
+        """Delete the pod as `kubectl delete` does, with its own grace when none is given."""
         options = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
         self._api.request("DELETE", f"{self._path}/{name}", options).raise_for_status()
 
     def evict(self, name: str) -> None:
-        """Evicts the pod by the Eviction API, which marks it as disrupted, as a drain does."""
+        """Evict the pod by the Eviction API, which marks it as disrupted, as a drain does."""
         eviction = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -99,12 +99,12 @@ class Pods:
         self._api.request("POST", f"{self._path}/{name}/eviction", eviction).raise_for_status()
 
     def kill(self, name: str) -> None:
-        """Kills the processes of the pod's containers, without grace and without a word."""
+        """Kill the processes of the pod's containers, without grace and without a word."""
         for status in self._statuses(name):
             self._runtime.kill(status["containerID"].removeprefix("containerd://"))
 
     def until_phase(self, name: str, *phases: str, seconds: float = 180) -> dict[str, Any]:
-        """The pod, as soon as it is in one of the phases.
+        """Return the pod, as soon as it is in one of the phases.
 
         Raises:
             TooLate: with the pod's status.
@@ -119,7 +119,7 @@ class Pods:
         )
 
     def until_ready(self, name: str, seconds: float = 180) -> dict[str, Any]:
-        """The pod, as soon as it is ready.
+        """Return the pod, as soon as it is ready.
 
         Raises:
             TooLate: with the pod's status.
@@ -134,7 +134,7 @@ class Pods:
         return until(f"pod {name} is ready", ready, seconds, lambda: self._story(name))
 
     def until_gone(self, name: str, seconds: float = 180) -> None:
-        """Returns when the pod is gone."""
+        """Return when the pod is gone."""
         until(
             f"pod {name} is gone",
             lambda: self.get(name) is None,
@@ -143,7 +143,7 @@ class Pods:
         )
 
     def events(self, name: str) -> list[str]:
-        """What has happened to the pod, in the words of its events."""
+        """Return what has happened to the pod, in the words of its events."""
         namespace = self._path.removesuffix("/pods")
         response = self._api.request(
             "GET", f"{namespace}/events?fieldSelector=involvedObject.name={name}"

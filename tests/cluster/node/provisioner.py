@@ -1,7 +1,7 @@
-"""Storage class ``standard-rwo``, as far as one node goes: a directory for each claim.
+"""Storage class `standard-rwo`, as far as one node goes: a directory for each claim.
 
 As on GKE the class is the default one, and binds a claim only when a pod that uses it has been
-given a node. A claim's volume is of kind ``local``, whose files the kubelet gives to the pod's
+given a node. A claim's volume is of kind `local`, whose files the kubelet gives to the pod's
 fsGroup, like those of a disk.
 """
 
@@ -29,7 +29,7 @@ _VOLUMES = "/api/v1/persistentvolumes"
 
 
 def storage_class() -> dict[str, Any]:
-    """The class as GKE declares it, without a disk that could grow."""
+    """Return the class as GKE declares it, without a disk that could grow."""
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

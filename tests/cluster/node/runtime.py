@@ -24,7 +24,7 @@ _NAMESPACE = "k8s.io"
 class Runtime:
     """containerd, and the processes that it started.
 
-    Pods get their addresses from the ``ptp`` plugin, which routes between them and enforces no
+    Pods get their addresses from the `ptp` plugin, which routes between them and enforces no
     NetworkPolicy: every pod reaches every other.
 
     Args:
@@ -43,7 +43,7 @@ class Runtime:
         self.endpoint = f"unix://{self._socket}"
 
     def start(self) -> None:
-        """Starts containerd, and returns when it answers."""
+        """Start containerd, and return when it answers."""
         plugins = plugin_directory()
         if plugins is None:
             raise Unable("no network plugins")
@@ -65,22 +65,22 @@ class Runtime:
         until("containerd answers", self._answers)
 
     def load(self, image: Image) -> None:
-        """Reads an image from its archive, under its name and digest, and unpacks it."""
+        """Read an image from its archive, under its name and digest, and unpack it."""
         name = ("--digests", "--base-name", image.name)
         self._ctr("images", "import", *name, str(image.archive))
 
     def stop(self) -> None:
-        """Ends every container, then containerd."""
+        """End every container, then containerd."""
         if self._answers():
             self.kill_all()
         self._programs.stop_all()
 
     def containers(self) -> list[str]:
-        """Containers that run, those that hold the pods' namespaces too."""
+        """Return the containers that run, those that hold the pods' namespaces too."""
         return list(self._processes())
 
     def kill(self, container: str) -> None:
-        """Kills the first process of a container, as the kernel does when memory runs out."""
+        """Kill the first process of a container, as the kernel does when memory runs out."""
         pid = self._processes().get(container)
         if pid is not None:
             try:
@@ -89,13 +89,13 @@ class Runtime:
                 return
 
     def kill_all(self) -> None:
-        """Kills every container at once, and returns when all have ended."""
+        """Kill every container at once, and return when all have ended."""
         for container in self.containers():
             self.kill(container)
         until("all containers have ended", lambda: not self._processes())
 
     def _processes(self) -> dict[str, int]:
-        """Containers that run, with the first process of each."""
+        """Return the containers that run, with the first process of each."""
         rows = [line.split() for line in self._ctr("tasks", "list").splitlines()[1:]]
         return {name: int(pid) for name, pid, status in rows if status == "RUNNING"}
 

@@ -29,7 +29,7 @@ KEPT = 2
 
 
 def ensure(wanted: images.Images) -> Path:
-    """Makes sure that there is a store with these images.
+    """Make sure that there is a store with these images.
 
     Raises:
         images.BuildError: it can't be made; what went wrong has been printed.
@@ -51,7 +51,7 @@ def ensure(wanted: images.Images) -> Path:
 
 
 def copy(store: Path, root: Path) -> None:
-    """Makes the root directory of a containerd, which may change it, from a store."""
+    """Make the root directory of a containerd, which may change it, from a store."""
     command = ["cp", "--archive", "--no-target-directory"]
     linked = subprocess.run([*command, "--link", store, root], capture_output=True, check=False)
     if linked.returncode:  # on another file system
@@ -75,7 +75,7 @@ def _make(store: Path) -> None:
 
 
 def main(root: Path) -> None:
-    """Unpacks the images into a new store."""
+    """Unpack the images into a new store."""
     found = images.ensure(ensure_tools(GROUPS["rehearsal"]) / "pause")
     scratch = Path(os.environ["REHEARSAL"])
     runtime = Runtime(LOGS, scratch / "containerd", root, found.pause)

@@ -37,7 +37,7 @@ basename "$REHEARSAL"
 
 @pytest.fixture
 def before(state: Path) -> dict[str, object]:
-    """What the machine looks like; ``state`` makes sure that it is not the real one."""
+    """Return what the machine looks like; `state` makes sure that it is not the real one."""
     return _machine()
 
 
@@ -116,7 +116,7 @@ def _line(run: subprocess.Popen[str]) -> str:
 
 
 def _left(name: str) -> list[object]:
-    """Files, control groups and processes of a rehearsal."""
+    """Return files, control groups and processes of a rehearsal."""
     directory = namespace.SCRATCH / name
     return [*([directory] if directory.exists() else []), *cgroups.groups(name), *_sleepers()]
 
@@ -126,7 +126,7 @@ def _sleepers() -> list[psutil.Process]:
 
 
 def _machine() -> dict[str, object]:
-    """What a rehearsal could have changed elsewhere."""
+    """Return what a rehearsal could have changed elsewhere."""
     rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     return {
         "mounts": Path("/proc/self/mounts").read_text(),

@@ -40,7 +40,7 @@ print(os.getuid(), os.getgid(), redis.recv(64))
 
 @pytest.fixture(scope="module")
 def pods(node: Node) -> Iterator[Pods]:
-    """A namespace where nothing but restricted pods may run."""
+    """Yield a namespace where nothing but restricted pods may run."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     node.apply(
         {
@@ -59,7 +59,7 @@ def pods(node: Node) -> Iterator[Pods]:
 
 @pytest.fixture(scope="module")
 def redis(node: Node, pods: Pods) -> dict[str, Any]:
-    """A Redis that is ready, with its disk and its Service."""
+    """Return a Redis that is ready, with its disk and its Service."""
     node.apply(_claim("redis-data", STORAGE_CLASS), _service("redis", 6379))
     pods.create(
         restricted_pod(

@@ -25,7 +25,7 @@ def until(
     seconds: float = 180,
     story: Callable[[], object] | None = None,
 ) -> T:
-    """Asks again and again, and returns the first answer that is true.
+    """Ask again and again, and return the first answer that is true.
 
     Args:
         what: what is waited for, for the error.

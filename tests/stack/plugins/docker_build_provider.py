@@ -1,7 +1,7 @@
-"""``pulumi-resource-docker-build``: hashes what a build would send and calls that the image.
+"""`pulumi-resource-docker-build`: hashes what a build would send and calls that the image.
 
 Nothing is built. What would be pushed is appended, a line of JSON each, to the file that
-``ENGINE_IMAGES`` names.
+`ENGINE_IMAGES` names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Failures that a test orders from a provider: errors, and sudden ends of its process.
 
-``ENGINE_FAULTS`` names a JSON file with a list of orders; each is used up ``times`` times,
+`ENGINE_FAULTS` names a JSON file with a list of orders; each is used up `times` times,
 whichever process meets it::
 
     [{"operation": "create", "urn": "StatefulSet", "error": "no quota", "times": 1},
@@ -29,7 +29,7 @@ class ProviderError(Exception):
 
 @contextmanager
 def injected(operation: str, urn: str) -> Iterator[None]:
-    """Runs an operation with whatever fault was ordered for it.
+    """Run an operation with whatever fault was ordered for it.
 
     Raises:
         ProviderError: the fault is an error; the operation does not run.

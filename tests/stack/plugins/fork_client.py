@@ -1,4 +1,4 @@
-"""Runs a Python program in a fork of ``fork_server``, as if it ran in this process.
+"""Runs a Python program in a fork of `fork_server`, as if it ran in this process.
 
 usage: fork_client.py SOCKET FILE ARGUMENT…
 
@@ -16,7 +16,7 @@ KILLED = 128 + signal.SIGKILL
 
 
 def main(path: str, program: list[str]) -> int:
-    """Returns the program's exit code."""
+    """Return the program's exit code."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(path)
 

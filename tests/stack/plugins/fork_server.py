@@ -77,7 +77,7 @@ class ForkServer:
         self._ready.register(sys.stdin, selectors.EVENT_READ, None)
 
     def serve(self) -> None:
-        """Serves until standard input ends, and ends what is running then."""
+        """Serve until standard input ends, and end what is running then."""
         while True:
             for key, _ in self._ready.select():
                 if key.data is None:
@@ -101,7 +101,7 @@ class ForkServer:
         self._ready.register(client, selectors.EVENT_READ, partial(self._heard, program))
 
     def _heard(self, program: Program) -> None:
-        """Hands on a signal; without its client, a program ends."""
+        """Hand on a signal; without its client, a program ends."""
         if program not in self._running:  # it ended in the same moment
             return
         if number := program.client.recv(1):
@@ -110,7 +110,7 @@ class ForkServer:
             self._finish(program)
 
     def _finish(self, program: Program) -> None:
-        """Ends a program with all that it started, and tells its client the exit code."""
+        """End a program with all that it started, and tell its client the exit code."""
         if program not in self._running:
             return
         self._running.remove(program)
@@ -126,7 +126,7 @@ class ForkServer:
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
-    """Turns this fork into the program of a request."""
+    """Turn this fork into the program of a request."""
     code = 1
     try:
         os.setpgid(0, 0)
@@ -151,7 +151,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
 
 
 def main(path: str) -> None:
-    """Serves at ``path``."""
+    """Serve at `path`."""
     for package in PACKAGES:
         getattr(importlib.import_module(package), "__all__", None)  # loads what is lazy, too
     gc.freeze()  # a collection in a fork would copy every page of them

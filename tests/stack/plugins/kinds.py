@@ -1,7 +1,7 @@
 """The kinds of Kubernetes objects that the stack uses, and what of them can't change.
 
 The immutable fields are those that pulumi-kubernetes replaces an object for
-(``provider/pkg/provider/diff.go``).
+(`provider/pkg/provider/diff.go`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Kind:
     immutable: tuple[str, ...] = ()
 
     def path(self, namespace: str | None, name: str = "") -> str:
-        """Path of the collection, or of one object."""
+        """Return the path of the collection, or of one object."""
         inside = f"/namespaces/{namespace}" if self.namespaced else ""
         return f"{self.api}{inside}/{self.plural}" + (f"/{name}" if name else "")
 

@@ -41,7 +41,7 @@ class ApiServer:
         )
 
     def reachable(self) -> bool:
-        """Whether the server answers at all."""
+        """Return whether the server answers at all."""
         try:
             return self._session.get(f"{self.url}/readyz", timeout=5).ok
         except requests.RequestException:
@@ -50,7 +50,7 @@ class ApiServer:
     def call(
         self, method: str, path: str, body: object = None, **query: str
     ) -> tuple[int, dict[str, Any]]:
-        """One request; returns status and the object or Status it answered."""
+        """Send one request; return status and the object or Status it answered."""
         kind = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
             answer = self.request(method, path, body, kind, **query)
@@ -62,7 +62,7 @@ class ApiServer:
     def request(
         self, method: str, path: str, body: Any = None, kind: str = "application/json", **query: str
     ) -> requests.Response:
-        """One request; the body is sent as JSON of media type ``kind``."""
+        """Send one request; the body is sent as JSON of media type `kind`."""
         return self._session.request(
             method,
             f"{self.url}{path}",
@@ -73,7 +73,7 @@ class ApiServer:
         )
 
     def _file(self, owner: dict[str, Any], key: str) -> str:
-        """Path of what a kubeconfig names or holds; empty when it does neither."""
+        """Return the path of what a kubeconfig names or holds; empty when it does neither."""
         if data := owner.get(f"{key}-data"):
             path = Path(self._files.name) / key
             path.write_bytes(base64.b64decode(data))
@@ -82,7 +82,7 @@ class ApiServer:
 
 
 def read_kubeconfig(given: str | None) -> str:
-    """A kubeconfig: given as text or as a path, or the one that kubectl would take."""
+    """Return a kubeconfig: given as text or as a path, or the one that kubectl would take."""
     if given is not None and ("\n" in given or given.startswith("{")):
         return given
     path = Path(given or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")

@@ -1,8 +1,8 @@
-"""``pulumi-resource-kubernetes`` against a real API server, as strict as the server itself.
+"""`pulumi-resource-kubernetes` against a real API server, as strict as the server itself.
 
 Server-side apply, dry runs in previews, replacement for immutable fields and the waits that the
 annotations ask for follow pulumi-kubernetes 4.34. Without a node nothing becomes ready:
-``ENGINE_AWAIT=none`` waits for deletions and ``pulumi.com/waitFor`` only. ``ENGINE_AWAIT_SECONDS``
+`ENGINE_AWAIT=none` waits for deletions and `pulumi.com/waitFor` only. `ENGINE_AWAIT_SECONDS`
 says how long, unless the resource itself does.
 """
 
@@ -31,7 +31,7 @@ _WAIT_FOR = re.compile(r"jsonpath=\{\.([\w.]+)\}")
 
 
 class KubernetesProvider(Provider):
-    """Kubernetes objects of the kinds in ``kinds``."""
+    """Kubernetes objects of the kinds in `kinds`."""
 
     version = "4.34.2"
 
@@ -157,7 +157,7 @@ class KubernetesProvider(Provider):
         return {(name,) for name in ("data", "stringData") if name in state}
 
     def _connected(self, op: Operation, inputs: Properties) -> ApiServer | None:
-        """The API server; None in a preview that can't ask it."""
+        """Return the API server; None in a preview that can't ask it."""
         if is_unknown(self._config):
             return None
         if self._server is None:
@@ -187,7 +187,7 @@ class KubernetesProvider(Provider):
 
 
 def _holds(wanted: str, live: dict[str, Any]) -> bool:
-    """Whether what the annotation ``pulumi.com/waitFor`` names is there."""
+    """Return whether what the annotation `pulumi.com/waitFor` names is there."""
     match = _WAIT_FOR.fullmatch(wanted)
     if match is None:
         raise ProviderError(f"pulumi.com/waitFor: {wanted!r} is no jsonpath={{.a.b}}")
@@ -198,7 +198,7 @@ def _holds(wanted: str, live: dict[str, Any]) -> bool:
 
 
 def _ready(server: ApiServer, live: dict[str, Any]) -> bool:
-    """Whether an object is what pulumi-kubernetes waits for (``provider/pkg/await``).
+    """Return whether an object is what pulumi-kubernetes waits for (`provider/pkg/await`).
 
     It also gives a Service ten seconds in which its endpoints may settle; this doesn't.
     """
@@ -259,7 +259,7 @@ def _state(live: dict[str, Any]) -> Properties:
 
 
 def _as_inputs(inputs: Properties, live: dict[str, Any]) -> Properties:
-    """The inputs with the values that the live object has for them."""
+    """Return the inputs with the values that the live object has for them."""
     if inputs.get("kind") == "Secret" and "stringData" in inputs:
         data = live.get("data") or {}
         text = {k: base64.b64decode(v).decode() for k, v in data.items()}

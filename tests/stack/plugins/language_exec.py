@@ -1,4 +1,4 @@
-"""Runs a Pulumi program once, as ``language_host`` asks; its argument is the engine's address."""
+"""Runs a Pulumi program once, as `language_host` asks; its argument is the engine's address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pulumi.runtime.proto import language_pb2
 
 
 def main() -> int:
-    """Runs ``__main__.py`` of the working directory; returns 32 when it failed and said so."""
+    """Run `__main__.py` of the working directory; return 32 when it failed and said so."""
     # The engine ends a program whose resources failed, and says itself why: not with a trace, at
     # whatever line the signal comes.
     signal.signal(signal.SIGINT, lambda *_: os._exit(REPORTED))

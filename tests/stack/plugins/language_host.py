@@ -1,4 +1,4 @@
-"""``pulumi-language-python`` for a machine without Pulumi's own: runs the program in a process.
+"""`pulumi-language-python` for a machine without Pulumi's own: runs the program in a process.
 
 The engine takes any executable of that name on PATH. Every run gets a fresh interpreter, as with
 the real host, so that no state of one run reaches the next.
@@ -75,7 +75,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.RunResponse(error=f"program ended with code {program.returncode}")
 
     def RunPlugin(self, request: Any, _context: Any) -> Iterator[Any]:
-        """Runs a policy pack and hands on what it prints: first of all its port."""
+        """Run a policy pack and hand on what it prints: first of all its port."""
         pack = subprocess.Popen(
             [sys.executable, "-u", str(POLICY), request.info.program_directory],
             cwd=request.pwd,

@@ -1,4 +1,4 @@
-"""Runs a policy pack for ``language_host``; its argument is the pack's directory."""
+"""Runs a policy pack for `language_host`; its argument is the pack's directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Runs the pack until the engine ends it."""
+    """Run the pack until the engine ends it."""
     directory = Path(sys.argv[-1]).resolve()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))

@@ -60,44 +60,44 @@ class Provider(ABC):
     version: str
 
     def check_config(self, inputs: Properties) -> list[tuple[str, str]]:
-        """Faults of the provider's own configuration, as property and reason."""
+        """Return faults of the provider's own configuration, as property and reason."""
         return []
 
     def diff_config(self, old: Properties, new: Properties) -> Plan:
-        """What a changed configuration of the provider takes."""
+        """Return what a changed configuration of the provider takes."""
         return Plan(changed=differences(old, new))
 
     def configure(self, inputs: Properties) -> None:  # noqa: B027 - most take none
-        """Takes the configuration; values may be unknown in a preview."""
+        """Take the configuration; values may be unknown in a preview."""
 
     @abstractmethod
     def check(
         self, op: Operation, old: Properties, new: Properties
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """The inputs with what the provider fills in, and what is wrong with them."""
+        """Return the inputs with what the provider fills in, and what is wrong with them."""
 
     def diff(self, op: Operation, old: Properties, state: Properties, new: Properties) -> Plan:
-        """What going from ``old`` inputs to ``new`` ones takes."""
+        """Return what going from `old` inputs to `new` ones takes."""
         return Plan(changed=differences(old, new))
 
     @abstractmethod
     def create(self, op: Operation, inputs: Properties) -> tuple[str, Properties]:
-        """Makes the resource; returns its id and outputs."""
+        """Make the resource; return its id and outputs."""
 
     @abstractmethod
     def read(self, op: Operation, id_: str, state: Properties, inputs: Properties) -> Live | None:
-        """The resource as it is now, None when it is gone."""
+        """Return the resource as it is now, None when it is gone."""
 
     @abstractmethod
     def update(self, op: Operation, id_: str, state: Properties, inputs: Properties) -> Properties:
-        """Changes the resource in place; returns its outputs."""
+        """Change the resource in place; return its outputs."""
 
     @abstractmethod
     def delete(self, op: Operation, id_: str, state: Properties) -> None:
-        """Removes the resource; that it is gone already is no error."""
+        """Remove the resource; that it is gone already is no error."""
 
     def secret_outputs(self, op: Operation, state: Properties) -> Paths:
-        """Paths of outputs that are secret whatever the inputs were."""
+        """Return paths of outputs that are secret whatever the inputs were."""
         return set()
 
 
@@ -244,7 +244,7 @@ def _diff_response(plan: Plan) -> Any:
 
 
 def serve_provider(provider: Provider) -> None:
-    """Serves a provider until the engine ends it."""
+    """Serve a provider until the engine ends it."""
 
     def register(server: grpc.Server) -> None:
         add = cast("Any", provider_pb2_grpc.add_ResourceProviderServicer_to_server)

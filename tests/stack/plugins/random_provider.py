@@ -1,4 +1,4 @@
-"""``pulumi-resource-random``: the one resource the stack uses, a password."""
+"""`pulumi-resource-random`: the one resource the stack uses, a password."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MESSAGE_BYTES = 400 * 2**20
 
 
 def serve(register: Callable[[grpc.Server], None], *, threads: int = 16) -> None:
-    """Serves on a free loopback port, tells the engine which, and ends with it, quietly.
+    """Serve on a free loopback port, tell the engine which, and end with it, quietly.
 
     Args:
         register: adds the servicers to the server.

@@ -16,7 +16,7 @@ Paths = set[Path]
 
 
 def reveal(struct: struct_pb2.Struct) -> tuple[Properties, Paths]:
-    """Properties without the wrappings of secrets, and where the secrets were."""
+    """Return properties without the wrappings of secrets, and where the secrets were."""
     secrets: Paths = set()
     plain = _reveal(_native(struct), (), secrets)
     assert isinstance(plain, dict)
@@ -24,14 +24,14 @@ def reveal(struct: struct_pb2.Struct) -> tuple[Properties, Paths]:
 
 
 def conceal(properties: Properties, secrets: Paths) -> struct_pb2.Struct:
-    """A struct of ``properties`` in which the values at ``secrets`` are marked as secret."""
+    """Return a struct of `properties` in which the values at `secrets` are marked as secret."""
     struct = struct_pb2.Struct()
     struct.update(_conceal(properties, (), secrets))
     return struct
 
 
 def is_unknown(value: object) -> bool:
-    """Whether a value is not known before an update, or holds one that is not."""
+    """Return whether a value is not known before an update, or holds one that is not."""
     if isinstance(value, dict):
         return any(is_unknown(item) for item in value.values())
     if isinstance(value, list):
@@ -40,7 +40,7 @@ def is_unknown(value: object) -> bool:
 
 
 def differences(old: object, new: object, path: Path = ()) -> Paths:
-    """Paths of the values that differ; of a list whose length changed, the list's."""
+    """Return paths of the values that differ; of a list whose length changed, the list's."""
     if isinstance(old, dict) and isinstance(new, dict):
         found: Paths = set()
         for key in old.keys() | new.keys():
@@ -55,7 +55,7 @@ def differences(old: object, new: object, path: Path = ()) -> Paths:
 
 
 def dotted(path: Path) -> str:
-    """A path as the engine writes it: ``spec.containers[0].image``."""
+    """Return a path as the engine writes it: `spec.containers[0].image`."""
     text = ""
     for part in path:
         if isinstance(part, int):

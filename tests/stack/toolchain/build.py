@@ -1,8 +1,8 @@
 """Builds the tools of lint and the tests from pinned Go modules, once, into a cache.
 
 A tool that is on PATH already is used as it is, unless only this version or this program will do.
-``python build.py [GROUP | TOOL ...]`` prints the directory that holds them. Groups are ``engine``,
-which is also what no argument means, ``rehearsal``, ``existing`` and ``lint``.
+`python build.py [GROUP | TOOL ...]` prints the directory that holds them. Groups are `engine`,
+which is also what no argument means, `rehearsal`, `existing` and `lint`.
 """
 
 from __future__ import annotations
@@ -106,13 +106,13 @@ GROUPS = {
 
 
 def cache() -> Path:
-    """Where built tools are kept, shared by all checkouts."""
+    """Return where built tools are kept, shared by all checkouts."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "batch-aiml" / "tools"
 
 
 def ensure(tools: tuple[Tool, ...] = TOOLS) -> Path:
-    """Makes sure that every tool is there.
+    """Make sure that every tool is there.
 
     Returns:
         A directory in which each is found under its name.
@@ -190,7 +190,7 @@ def _named(names: list[str]) -> tuple[Tool, ...]:
 
 
 def main(names: list[str]) -> int:
-    """Builds what is missing; prints the directory of the tools."""
+    """Build what is missing; print the directory of the tools."""
     try:
         directory = ensure(_named(names))
     except MissingTool as error:

@@ -41,7 +41,7 @@ def _probabilities(world: World, days: list[Prepared]) -> list[NDArray[np.float6
 
 
 def _one_row_a_day(amounts: list[float], scenarios: dict[int, int]) -> list[Prepared]:
-    """Days on which customer 0 pays an amount at terminal 0."""
+    """Return days on which customer 0 pays an amount at terminal 0."""
     zero, none = np.zeros(1, np.int64), np.empty((0, 0), np.int32)
     days = []
     for number, amount in enumerate(amounts):

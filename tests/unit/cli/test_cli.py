@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def commands() -> dict[str, Any]:
-    """Every command by the words that start it."""
+    """Return every command by the words that start it."""
     found: dict[str, Any] = {}
 
     def walk(words: str, command: Any) -> None:

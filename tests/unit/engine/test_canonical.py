@@ -47,7 +47,7 @@ TREES = st.dictionaries(
 
 
 def disguised(value: Any) -> Any:
-    """The same values in other objects: new, in another order, layout and byte order."""
+    """Return the same values in other objects: new, in another order, layout and byte order."""
     match value:
         case np.ndarray():
             wide = np.zeros([2 * side for side in value.shape], value.dtype.newbyteorder(">"), "F")
@@ -69,7 +69,7 @@ def disguised(value: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal in type and value; NaN equals NaN, and the zeros differ by sign."""
+    """Return whether type and value are equal; NaN equals NaN, and the zeros differ by sign."""
     if type(one) is not type(other):
         return False
     match one:

@@ -38,14 +38,14 @@ def record(content: bytes) -> dict[str, str]:
 
 
 def committed(store: CheckpointStore, content: bytes) -> dict[str, str]:
-    """Writes and publishes; returns the record."""
+    """Write and publish; return the record."""
     store.write(content)
     store.publish(record(content))
     return record(content)
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Changes whenever the file is written or replaced."""
+    """Return what changes whenever the file is written or replaced."""
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns
 

@@ -31,7 +31,7 @@ def share(tmp_path: Path) -> Share:
 
 
 def chain(share: Share, days: int, *, salt: str = "") -> list[Commit]:
-    """Commits of a chain whose checkpoints are written, not published."""
+    """Return commits of a chain whose checkpoints are written, not published."""
     commits: list[Commit] = []
     base = None
     for day in range(1, days + 1):

@@ -60,14 +60,14 @@ def _unpinned() -> dict[str, str]:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The process's own environment, without pins."""
+    """Return the process's own environment, without pins."""
     for name in PINS:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 def _computed(days: Path, environment: Mapping[str, str]) -> list[str]:
-    """Runs ``STATES`` in a process of its own; warnings are errors there, too."""
+    """Run `STATES` in a process of its own; warnings are errors there, too."""
     process = subprocess.run(
         [sys.executable, "-W", "error", "-c", STATES, str(days)],
         env={**_unpinned(), **environment, "PYTHONPATH": str(ROOT)},

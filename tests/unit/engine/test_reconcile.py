@@ -61,7 +61,7 @@ class World:
         return [str(item) for item in self.queue.client.lrange("datasets", 0, -1)]
 
     def forget_after(self, days: int) -> None:
-        """As if only the first ``days`` datasets of the ledger had ever been learned."""
+        """Make it look as if only the ledger's first `days` datasets had ever been learned."""
         lines = self.lines()
         for line in lines[days:]:
             (self.share.output / line["checkpoint_file"]).unlink()
@@ -79,7 +79,7 @@ class World:
         return rebuild(self.queue, self.share, FraudTrainer())
 
     def learn(self, *datasets: str) -> str:
-        """One worker learns what waits, and ``datasets``; returns the last checkpoint's hash."""
+        """Let one worker learn what waits, and `datasets`; return the last checkpoint's hash."""
         self.queue.push(datasets)
         return learn(self.root, self.server)
 
@@ -92,7 +92,7 @@ def learn(root: Path, server: EmbeddedRedis, *, code: int = 0) -> str:
 
 
 def _learned(root: Path, code: int = 0) -> Path:
-    """Learns all that is in ``root`` with a Redis of its own."""
+    """Learn all that is in `root` with a Redis of its own."""
     with EmbeddedRedis(root.parent / f"{root.name}-redis") as server:
         with connect(server.url) as client:
             names = sorted(path.name for path in (root / "datasets/training").iterdir())
@@ -103,7 +103,7 @@ def _learned(root: Path, code: int = 0) -> Path:
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four small days and a testing day; copied, never written."""
+    """Return four small days and a testing day; they are copied, never written."""
     root = tmp_path_factory.mktemp("world") / "datasets"
     for number, dataset in enumerate(DAYS):
         write_day(root.parent / dataset, number, START)
@@ -113,7 +113,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(datasets: Path) -> Path:
-    """A share on which all four days were learned, in order."""
+    """Return a share on which all four days were learned, in order."""
     root = datasets.parent / "whole"
     shutil.copytree(datasets, root / "datasets")
     return _learned(root)
@@ -121,7 +121,7 @@ def whole(datasets: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def gap(datasets: Path) -> Path:
-    """A share on which the second day was refused: it is garbage."""
+    """Return a share on which the second day was refused: it is garbage."""
     root = datasets.parent / "gap"
     shutil.copytree(datasets, root / "datasets")
     (root / DAYS[1]).write_bytes(b"garbage")

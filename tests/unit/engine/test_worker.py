@@ -33,7 +33,7 @@ SHORT: dict[str, Any] = {"lease_seconds": 0.5, "renew_seconds": 0.1}
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five small days and a testing day; copied, never written."""
+    """Return five small days and a testing day; they are copied, never written."""
     root = tmp_path_factory.mktemp("world")
     for number in range(DAYS):
         date = START + dt.timedelta(number)
@@ -80,7 +80,7 @@ def last_hash(share: Path) -> str:
 
 
 def assert_whole(share: Path, queue: Queue, manifest: list[str]) -> None:
-    """Ledger = manifest, one chain, files as recorded, nothing twice, nothing left."""
+    """Check that ledger = manifest, one chain, files as recorded, nothing twice, nothing left."""
     lines = read_ledger(share / "output/ledger.jsonl")
     assert [line["dataset"] for line in lines] == manifest
     assert [line["order"] for line in lines] == list(range(1, len(manifest) + 1))
@@ -376,7 +376,7 @@ def test_missing_dataset_fails_and_halts_but_is_never_refused(
 
 
 def _hostile(share: Path) -> dict[str, Callable[[Path], object]]:
-    """Makers of bad datasets by name; good content where only the place is bad."""
+    """Return makers of bad datasets by name; good content where only the place is bad."""
     good = share / "datasets/training/2018-04-01.pkl"
 
     class Bomb:

@@ -41,12 +41,12 @@ def same(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dear(frame: pd.DataFrame) -> pd.DataFrame:
-    """All amounts are three times as large."""
+    """Make all amounts three times as large."""
     return frame.assign(TX_AMOUNT=frame["TX_AMOUNT"] * 3)
 
 
 def elsewhere(frame: pd.DataFrame) -> pd.DataFrame:
-    """Frauds at compromised terminals are at any terminal instead."""
+    """Put frauds at compromised terminals at any terminal instead."""
     kinds = frame["TX_FRAUD_SCENARIO"].to_numpy()
     at_terminals = kinds == 2
     moved = np.where(at_terminals, 0, kinds)

@@ -40,7 +40,7 @@ SCORES = {Protocol.handbook: protocols.handbook, Protocol.prequential: protocols
 
 @pytest.fixture(scope="module")
 def days() -> list[Day]:
-    """150 days of a small world."""
+    """Return 150 days of a small world."""
     world = World(seed=3, customers=150, terminals=1000)
     return [day_from_frame(world.day(number)) for number in range(150)]
 
@@ -162,7 +162,7 @@ def test_shuffled_labels_are_predicted_no_better_than_by_chance_and_real_ones_ar
 
 
 def gains(days: list[Day], protocol: Protocol) -> list[float]:
-    """Average precision over the share of frauds, all tests pooled, by what was learned from."""
+    """Return average precision over the share of frauds, tests pooled, by what was learned from."""
     tests = run(days, protocol)
     fraud = np.concatenate([test.fraud for test in tests])
     return [
@@ -188,7 +188,7 @@ def test_gaps_in_the_days_make_labels_arrive_on_their_calendar_day(days: list[Da
 
 
 def a_test(seed: int = 0, *, rows: int = 900, cards: int = 60, leave: bool = False) -> Any:
-    """Rows of three days with ties among the scores, and scores."""
+    """Return rows of three days with ties among the scores, and scores."""
     random = np.random.default_rng(seed)
     number = np.sort(random.integers(10, 13, rows))
     customer = random.integers(0, cards, rows) * 7
@@ -490,7 +490,7 @@ def test_result_has_the_documented_keys_and_its_text_the_lag_with_every_figure(
 
 
 def a_result() -> dict[str, Any]:
-    """What `evaluate` returns, with figures that are long, undefined or bracketed."""
+    """Return what `evaluate` returns, with figures that are long, undefined or bracketed."""
     names = ("average_precision", "roc_auc", "card_precision_100", "brier")
     recalls = [f"recall_at_precision_{wanted}" for wanted in (50, 80, 90)]
     scored: dict[str, Any] = dict.fromkeys((*names, *recalls), 0.123456)

@@ -43,7 +43,7 @@ LARGE = 1 << 62
 
 
 def make_day(number: int, *, rows: int = 120, cards: int = 40, terminals: int = 15) -> Day:
-    """A random day of a small world in which a third of the terminals and of the rows are bad."""
+    """Make a random day of a small world: a third of the terminals and of the rows are bad."""
     rng = np.random.default_rng((7, number))
     customer = rng.integers(0, cards, rows)
     terminal = rng.integers(0, terminals, rows)

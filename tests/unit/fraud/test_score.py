@@ -37,7 +37,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def checkpoint(days: list[Path]) -> Path:
-    """Learned the first two days."""
+    """Return a checkpoint that has learned the first two days."""
     point, content = ChainState.start(TRAINER), b""
     for path in days[:2]:
         point, content = train(TRAINER, point, read(TRAINER, path))

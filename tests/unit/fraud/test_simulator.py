@@ -36,7 +36,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def month(world: World) -> pd.DataFrame:
-    """Days 30 to 59: all scenarios in full swing."""
+    """Return days 30 to 59: all scenarios in full swing."""
     return pd.concat([world.day(number) for number in range(30, 60)], ignore_index=True)
 
 

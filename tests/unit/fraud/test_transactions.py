@@ -571,7 +571,7 @@ SEEDS = {suffix: encode(frame(), suffix) for suffix in SUFFIXES}
 
 
 def damage(suffix: str) -> st.SearchStrategy[bytes]:
-    """Noise, truncations, flipped bits, and pieces moved within a valid file."""
+    """Return noise, truncations, flipped bits, and pieces moved within a valid file."""
     seed = SEEDS[suffix]
     place = st.integers(0, len(seed) - 1)
 

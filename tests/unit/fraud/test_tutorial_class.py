@@ -25,7 +25,7 @@ LABEL = "TX_FRAUD_SCENARIO"
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three consecutive days; the last one is for testing."""
+    """Return three consecutive days; the last one is for testing."""
     root = tmp_path_factory.mktemp("days")
     return [write_day(root / f"2018-04-0{day}.pkl", day - 1, START) for day in (1, 2, 3)]
 

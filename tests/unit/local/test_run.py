@@ -110,7 +110,7 @@ def run(arguments: str, log: Path, **variables: str) -> Iterator[Run]:
 
 
 def ran(arguments: str, log: Path, **variables: str) -> tuple[int, str]:
-    """Exit code and output of a run without accidents."""
+    """Return exit code and output of a run without accidents."""
     with run(arguments, log, **variables) as started:
         return started.wait(), started.text
 
@@ -152,7 +152,7 @@ class First:
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> First:
-    """Three small days learned once, however many processes share the tests."""
+    """Learn three small days once, however many processes share the tests."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -478,7 +478,7 @@ class Lines:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Has a shell script started in place of every worker."""
+    """Have a shell script started in place of every worker."""
     started: list[subprocess.Popen[str]] = []
 
     def install(script: str) -> None:

@@ -1,4 +1,4 @@
-"""A short chaos, as part of every test run; ``make chaos`` is the long one."""
+"""A short chaos, as part of every test run; `make chaos` is the long one."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ LEASES = "datasets:leases"
 
 
 def push(queue: Queue, *datasets: str) -> None:
-    """Enqueues as any client would."""
+    """Enqueue as any client would."""
     queue.client.rpush("datasets", *datasets)
 
 
@@ -51,7 +51,7 @@ def commit(queue: Queue, lease: Lease, checkpoint: str | None = None) -> None:
 
 
 def expire(queue: Queue, *datasets: str) -> None:
-    """Lets leases run out, without waiting for the clock."""
+    """Let leases run out, without waiting for the clock."""
     for dataset in datasets:
         assert queue.client.zscore(LEASES, dataset) is not None
         queue.client.zadd(LEASES, {dataset: 0})
@@ -62,7 +62,7 @@ def waiting(queue: Queue) -> list[str]:
 
 
 def everything(queue: Queue) -> list[str]:
-    """Every dataset the queue knows, wherever it is."""
+    """Return every dataset the queue knows, wherever it is."""
     status = queue.status()
     return sorted(
         waiting(queue)
@@ -640,12 +640,12 @@ def test_name_that_is_no_text_passes_through_every_verb(new_queue: Callable[...,
 
 
 def events(queue: Queue) -> int:
-    """How often waiting workers were told to look again."""
+    """Return how often waiting workers were told to look again."""
     return int(queue.client.xlen("datasets:events"))
 
 
 def end_soon(queue: Queue, dataset: str) -> int:
-    """Lets a lease end in 5 seconds; returns when, in milliseconds since the epoch."""
+    """Let a lease end in 5 seconds; return when, in milliseconds since the epoch."""
     soon = int(queue.client.time()[0]) * 1000 + 5000
     queue.client.zadd(LEASES, {dataset: soon})
     return soon

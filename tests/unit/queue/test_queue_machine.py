@@ -109,7 +109,7 @@ class Histories(RuleBasedStateMachine):
         self.operator_pushes_all()
 
     def teardown(self) -> None:
-        """In the end one worker that nothing happens to finishes everything."""
+        """Let one worker that nothing happens to finish everything in the end."""
         time.time = real_time
         if hasattr(self, "root"):
             try:
@@ -141,7 +141,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(newest=st.booleans())
     def stranger_takes(self, *, newest: bool) -> None:
-        """As the tutorial's worker does, without a lease."""
+        """Take a dataset as the tutorial's worker does, without a lease."""
         end = "RIGHT" if newest else "LEFT"
         taken = self.stranger.lmove("datasets", "datasets:processing", end, "LEFT")
         if taken is not None:
@@ -175,7 +175,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(steps=st.lists(st.integers(0, 2), min_size=1, max_size=8), reply_lost=st.booleans())
     def workers_go_on(self, steps: list[int], *, reply_lost: bool) -> None:
-        """What workers do when nothing happens to them: claim, ask for the turn, fold, commit."""
+        """Do as workers to which nothing happens: claim, ask for the turn, fold, commit."""
         for number in steps:
             if self.workers[number].turn:
                 self.worker_folds_and_commits(number, reply_lost=reply_lost)
@@ -229,7 +229,7 @@ class Histories(RuleBasedStateMachine):
         assert lease.crashes == self.model.crashes.get(dataset, 0)
 
     def _asks_again(self, worker: Worker, lease: Lease, holding: Lease | None) -> None:
-        """The same request once more, as after a broken connection."""
+        """Send the same request once more, as after a broken connection."""
         request = lease.token.partition(".")[2]
         held = (holding.dataset, holding.token) if holding else ("", "")
         limits = (round(LIMITS.lease_seconds * 1000), LIMITS.crash_limit)
@@ -331,7 +331,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2), how=st.sampled_from(["handed back", "reported", "vanished"]))
     def worker_ends(self, number: int, how: str) -> None:
-        """By SIGTERM, by kill -9 with a renewer that lives, with all of its machine."""
+        """End one by SIGTERM, by kill -9 with a renewer that lives, or with all of its machine."""
         worker, model = self.workers[number], self.model
         if how != "vanished":
             mine = [
@@ -352,7 +352,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(dataset=st.sampled_from(DATASETS))
     def lease_runs_out(self, dataset: str) -> None:
-        """Its worker was stopped, or cut off, for longer than the lease."""
+        """Let a lease end whose worker was stopped, or cut off, for longer than it lasts."""
         foreign = [each for each, over in self.model.leases.items() if over]
         if dataset not in self.model.places and not {*foreign} <= {*self.model.places}:
             return  # two at once come back in no particular order
@@ -371,7 +371,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(hours=st.integers(-100, 100))
     def clocks_jump(self, hours: int) -> None:
-        """Those of all workers; only that of Redis counts."""
+        """Move the clocks of all workers; only that of Redis counts."""
         time.time = lambda: real_time() + hours * 3600.0
 
     # --- Redis ---
@@ -386,7 +386,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.restarts < RESTARTS)
     @rule(back=st.integers(1, 12), torn=st.integers(0, 10))
     def redis_forgets(self, back: int, torn: int) -> None:
-        """Its machine is lost: the file ends some commands earlier, the last one torn."""
+        """Lose Redis's machine: the file ends some commands earlier, the last one torn."""
         self._kill_redis()
         number = max(0, len(self.past) - 1 - back)
         self._cut(number, torn)
@@ -399,7 +399,7 @@ class Histories(RuleBasedStateMachine):
         self.server.stop()
 
     def _cut(self, number: int, torn: int) -> None:
-        """Shortens the append-only file to what it was when marker ``number`` was written."""
+        """Shorten the append-only file to what it was when marker `number` was written."""
         (path,) = {
             *self.server.directory.glob("appendonlydir/*.incr.aof"),
             *self.server.directory.glob("appendonly.aof"),
@@ -413,9 +413,9 @@ class Histories(RuleBasedStateMachine):
             stream.truncate(min(end + torn, len(content)))
 
     def _redis_was_away(self, at_least: int) -> None:
-        """Finds out what Redis still knows; every worker sees its connection broken.
+        """Find out what Redis still knows; every worker sees its connection broken.
 
-        With ``everysec`` a Redis that waits for a slow disk may lose what it has acknowledged.
+        With `everysec` a Redis that waits for a slow disk may lose what it has acknowledged.
         """
         known = str(self.stranger.get(MARKER)).split(".")
         number = int(known[1]) if known[0] == str(self.history) else 0
@@ -432,7 +432,7 @@ class Histories(RuleBasedStateMachine):
             worker.must_reconcile = True
 
     def _reconcile(self, worker: Worker) -> bool:
-        """What a worker does after a start or an absence; whether commits were restored."""
+        """Do as a worker after a start or an absence; return whether commits were restored."""
         worker.must_reconcile = False
         ledger = self.share.output / "ledger.jsonl"
         known = [(line["dataset"], line["checkpoint"]) for line in read_ledger(ledger)]
@@ -530,7 +530,7 @@ class Histories(RuleBasedStateMachine):
         return Worker(Queue(connect(self.server.url), LIMITS, RetryPolicy(20.0)))
 
     def _remember(self) -> None:
-        """Marks the place in the append-only file to which a later accident may go back."""
+        """Mark the place in the append-only file to which a later accident may go back."""
         if not self.past:
             Histories.history += 1
         self.past.append(copy.deepcopy(self.model))

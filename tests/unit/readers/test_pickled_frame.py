@@ -413,7 +413,7 @@ def test_no_opcode_reaches_past_the_list(program: bytes, reason: str) -> None:
 
 
 def frame_of(values: bytes, placement: bytes = b"") -> bytes:
-    """A frame with the one column A; `values` is the program that makes its block's values."""
+    """Return a frame with the one column A; `values` is the program of its block's values."""
     placement = placement or name("builtins.slice") + b"K\x00K\x01K\x01\x87R"
     labels = (
         name("numpy._core.multiarray._reconstruct")
@@ -448,7 +448,7 @@ MASKED = name("pandas.arrays.IntegerArray")
 
 
 def doubled(times: int) -> bytes:
-    """Masked arrays whose data and mask are the same masked array, and so on."""
+    """Return masked arrays whose data and mask are the same masked array, and so on."""
     program = array(b"C\x08" + bytes(8), b"K\x01\x85") + b"\x940"
     for number in range(times):
         known = b"h" + bytes([number])

@@ -22,14 +22,14 @@ CONTEXT = ROOT / "workload"
 
 
 def _instructions() -> list[tuple[str, str]]:
-    """Instruction and argument of each line, continued lines joined."""
+    """Return instruction and argument of each line, continued lines joined."""
     text = re.sub(r"^#.*\n", "", (CONTEXT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = text.replace("\\\n", " ").splitlines()
     return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines if line]
 
 
 def _final(instruction: str) -> list[str]:
-    """Arguments of an instruction in the last stage."""
+    """Return the arguments of an instruction in the last stage."""
     instructions = _instructions()
     start = max(number for number, (name, _) in enumerate(instructions) if name == "FROM")
     return [argument for name, argument in instructions[start:] if name == instruction]

@@ -48,7 +48,7 @@ EMPTY = {"names": [], "writable": True, "checkpoints": 0}
 
 
 def pod(phase: str) -> dict[str, Any]:
-    """The pod that looks at the share, as the API shows it."""
+    """Return the pod that looks at the share, as the API shows it."""
     return {"metadata": {"name": "look"}, "status": {"phase": phase}}
 
 
@@ -62,7 +62,7 @@ class Rehearse(Protocol):
 
 @pytest.fixture
 def rehearse(tmp_path: Path) -> Rehearse:
-    """Runs a rehearsal whose kubectl is a stand-in, and whose tests are none."""
+    """Run a rehearsal whose kubectl is a stand-in, and whose tests are none."""
     (tmp_path / "kubectl").write_text(KUBECTL)
     (tmp_path / "kubectl").chmod(0o755)
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 FILES = [*WORKFLOWS, *(ROOT / ".github" / "actions").glob("*/action.yaml")]
 ON = True
-"""What YAML 1.1 makes of the key ``on``."""
+"""What YAML 1.1 makes of the key `on`."""
 
 CONFIGURED = "vars.GCP_WORKLOAD_IDENTITY_PROVIDER != ''"
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"

@@ -134,7 +134,7 @@ def _write(stream: Limited, text: str) -> None:
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor waits for the disk: no machine loses its power here."""
+    """Spare the pauses and the waits for the disk: no machine loses its power here."""
     monkeypatch.setenv("BATCH_PAUSE", "0")
     monkeypatch.setattr("os.fsync", lambda _: None)
 

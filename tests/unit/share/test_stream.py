@@ -53,7 +53,7 @@ def share(tmp_path: Path) -> Path:
 
 
 def put(share: Path, content: bytes = CONTENT, name: str = NAME) -> list[str]:
-    """Sends a file, of which ``content`` is all that comes before the pipe breaks."""
+    """Send a file, of which `content` is all that comes before the pipe breaks."""
     lists = sum(map(len, list_lines([described(name, CONTENT)])))
     whole = len(content) == len(CONTENT)
     return put_all(share, {name: CONTENT}, sys.maxsize if whole else lists + len(content))
@@ -361,7 +361,7 @@ def results(share: Path, contents: dict[str, bytes]) -> None:
 
 
 def ask(share: Path, questions: Iterable[bytes]) -> tuple[list[SharedFile], bytes]:
-    """What is listed, and all bytes that are sent."""
+    """Return what is listed, and all bytes that are sent."""
     sink = io.BytesIO()
     send(share, io.BytesIO(b"".join(questions)), sink)
     sink.seek(0)

@@ -34,7 +34,7 @@ def share(tmp_path: Path) -> Path:
 
 
 def contents(share: Path) -> dict[str, bytes]:
-    """Every file below ``datasets``, hidden ones too."""
+    """Return every file below `datasets`, hidden ones too."""
     root = share / "datasets"
     return {
         path.relative_to(root).as_posix(): path.read_bytes()

@@ -44,7 +44,7 @@ DAYS = 12
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve days of load and a testing day; copied, never written."""
+    """Return twelve days of load and a testing day; they are copied, never written."""
     root = tmp_path_factory.mktemp("energy")
     write_days(root / "datasets", DAYS)
     return root
@@ -63,7 +63,7 @@ def names(share: Path) -> list[str]:
 
 
 def learn(share: Path, server: EmbeddedRedis, trainer: str, *, code: int = 0) -> str:
-    """One worker's log."""
+    """Run one worker; return its log."""
     with fleet(share, server) as crew:
         worker = crew.start(trainer=trainer, write_report="true")
         assert worker.wait() == code, worker.log.read_text()
@@ -349,7 +349,7 @@ def test_commands_for_frauds_say_in_one_line_that_a_chain_is_of_another_trainer(
 
 
 def rows(**changes: str) -> bytes:
-    """A day's file; each change replaces a text everywhere."""
+    """Return a day's file; each change replaces a text everywhere."""
     text = "time,load_mw\n" + "".join(f"2024-01-02 {hour:02}:00,{hour}.5\n" for hour in range(24))
     for old, new in changes.items():
         text = text.replace(old.replace("_at_", " "), new)
@@ -451,7 +451,7 @@ def test_share_on_which_everything_was_refused_has_the_report_of_its_trainer(
 
 
 def checked(trainer: str, datasets: Path) -> subprocess.CompletedProcess[str]:
-    """As a user does it: with its arithmetic pinned, unlike that of a test."""
+    """Check as a user does it: with its arithmetic pinned, unlike that of a test."""
     return subprocess.run(
         [sys.executable, "-m", "workload", "trainer", "check", trainer, "--datasets", datasets],
         cwd=ROOT,

@@ -68,7 +68,7 @@ class Batch:
         return Batch(self.name, self.make, self.progress, days)
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """As the fitted model has it; of frauds among the rows learned there must be some."""
+        """Return the fitted model's probabilities; some rows learned there must be frauds."""
         if not self._fitted:
             self.progress(f"{self.name}, {len(self.days)} days")
             features, fraud = (np.concatenate(parts) for parts in zip(*self.days, strict=True))

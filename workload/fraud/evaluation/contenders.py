@@ -61,11 +61,11 @@ class Streaming:
         return cls(Learner.untrained())
 
     def fit(self, day: Prepared) -> Streaming:
-        """One pass over the day."""
+        """Pass over the day once."""
         return Streaming(self.learner.fit(day.columns, day.day.fraud))
 
     def probability(self, day: Prepared) -> NDArray[np.float64]:
-        """As the learner has it."""
+        """Return the learner's probabilities."""
         return self.learner.probability(day.columns)
 
 

@@ -128,7 +128,7 @@ def first_scored_day(lag_days: int) -> int:
 
 
 def handbook(days: Iterable[Prepared], contenders: Contenders, lag_days: int) -> list[Scored]:
-    """Four folds of 7 training days, a feedback delay, and 7 test days with frozen weights.
+    """Run four folds: 7 training days, a feedback delay, and 7 test days with frozen weights.
 
     Rows of cards already known as compromised are left out of a test: cards with a fraud in the
     training days, or on a later day whose labels have arrived (the handbook's rule for its

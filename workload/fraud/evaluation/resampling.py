@@ -155,7 +155,7 @@ def _card_precision(
     card: NDArray[np.intp],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Mean over days of the share of compromised cards among the 100 ranked highest.
+    """Average over days the share of compromised cards among the 100 ranked highest.
 
     A card drawn twice takes two of the 100 places. With `compromised_leave`, a compromised card
     that was among the 100 leaves the pool for the days after.

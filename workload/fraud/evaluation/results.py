@@ -198,7 +198,7 @@ def _contender(
 
 
 def _identity(test: Scored, first: dt.date) -> dict[str, Any]:
-    """Which rows these are."""
+    """Return which rows these are."""
 
     def span(numbers: tuple[int, int]) -> list[str]:
         return [(first + dt.timedelta(number)).isoformat() for number in numbers]

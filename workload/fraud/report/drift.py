@@ -97,7 +97,7 @@ def stability_index(before: Histogram, now: Histogram) -> float | None:
 
 
 def _groups(histogram: Histogram) -> list[int]:
-    """Rows between the `BOUNDS`; a bin belongs where its lower edge lies."""
+    """Count rows between the `BOUNDS`; a bin belongs where its lower edge lies."""
     groups = [0] * (len(BOUNDS) + 1)
     lower = (0.0, *EDGES)
     for edge, genuine, fraud in zip(lower, histogram["genuine"], histogram["fraud"], strict=True):

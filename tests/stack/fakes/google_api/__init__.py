@@ -16,9 +16,9 @@ SERVICES = {
 
 
 def provider_config(base: str) -> dict[str, str]:
-    """Configuration of the Google provider that sends all of its requests to the fake.
+    """Return a Google provider's configuration that sends all of its requests to the fake.
 
     Args:
-        base: address of the fake, ``http://127.0.0.1:PORT``.
+        base: address of the fake, `http://127.0.0.1:PORT`.
     """
     return {f"gcp:{name}CustomEndpoint": f"{base}/{path}" for name, path in SERVICES.items()}

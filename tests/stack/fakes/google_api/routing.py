@@ -31,7 +31,7 @@ class Request:
     operations: list[str] = field(default_factory=list)
 
     def operation(self, name: str, pending: Object, done: Object, failed: Object) -> Object:
-        """Starts a long-running operation; returns what the first request gets."""
+        """Start a long-running operation; return what the first request gets."""
         end = failed if self.failure else done
         self.store.operations[name] = {"polls": self.polls, "pending": pending, "end": end}
         self.operations.append(name)
@@ -43,7 +43,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Registers a handler; it gets the request and the pattern's groups."""
+    """Register a handler; it gets the request and the pattern's groups."""
 
     def register(handler: Handler) -> Handler:
         ROUTES.append((method, re.compile(pattern), handler))
@@ -53,7 +53,11 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
 
 
 def dispatch(method: str, path: str, request: Request) -> Any:
-    """Answers a request; raises ApiError."""
+    """Answer a request.
+
+    Raises:
+        ApiError: the answer is a refusal.
+    """
     for wanted, pattern, handler in ROUTES:
         match = pattern.fullmatch(path) if wanted == method else None
         if match:
@@ -62,7 +66,7 @@ def dispatch(method: str, path: str, request: Request) -> Any:
 
 
 def poll(store: Store, name: str) -> Object:
-    """The state of an operation, one poll later."""
+    """Return the state of an operation, one poll later."""
     if name not in store.operations:
         raise ApiError(404, f"operation {name} was not found")
     operation = store.operations[name]
@@ -73,7 +77,7 @@ def poll(store: Store, name: str) -> Object:
 
 
 def long_running(request: Request, parent: str, response: Object) -> Object:
-    """An operation as most APIs word it."""
+    """Return an operation as most APIs word it."""
     name = f"{parent}/operations/operation-{request.store.serial()}"
     return request.operation(
         name,

@@ -29,7 +29,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of clients that died with their connections open."""
+        """Say nothing of clients that died with their connections open."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -50,11 +50,11 @@ class FakeGoogle:
         cluster_endpoint: host and port that clusters give as their DNS endpoint.
 
     Attributes:
-        address: ``http://127.0.0.1:PORT``.
-        faults: what to do to requests that come, each used up ``times`` times: ``method`` and
-            ``path`` (a pattern) say which; ``status`` and ``message`` refuse it at once;
-            ``operation_error`` lets its operation end in that error, with the object ``left``
-            behind or not; ``polls`` makes the operation take that many polls.
+        address: `http://127.0.0.1:PORT`.
+        faults: what to do to requests that come, each used up `times` times: `method` and
+            `path` (a pattern) say which; `status` and `message` refuse it at once;
+            `operation_error` lets its operation end in that error, with the object `left`
+            behind or not; `polls` makes the operation take that many polls.
     """
 
     def __init__(self, directory: Path, cluster_endpoint: str) -> None:
@@ -79,7 +79,7 @@ class FakeGoogle:
         self._log.close()
 
     def objects(self) -> dict[str, Object]:
-        """What exists, but for enabled services, which outlive a stack."""
+        """Return what exists, but for enabled services, which outlive a stack."""
         with self._lock:
             return {
                 name: value
@@ -88,7 +88,7 @@ class FakeGoogle:
             }
 
     def change(self, name: str, value: Object | None) -> None:
-        """Changes an object behind everyone's back: fields of ``value``, or all of it gone."""
+        """Change an object behind everyone's back: fields of `value`, or all of it gone."""
         with self._lock:
             if value is None:
                 self.store.delete(name)
@@ -98,7 +98,7 @@ class FakeGoogle:
 
     @contextmanager
     def waiting_for(self, method: str, path: str) -> Iterator[None]:
-        """Runs the body when such a request has come; its answer waits until the body is done."""
+        """Run the body when such a request has come; its answer waits until the body is done."""
         gate = _Gate(method, path)
         self._gates.append(gate)
         assert gate.reached.wait(GATE_SECONDS), f"no {method} {path} in {GATE_SECONDS} s"
@@ -115,7 +115,11 @@ class FakeGoogle:
                 gate.opened.wait(GATE_SECONDS)
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Object) -> Any:
-        """Answers one request; raises ApiError."""
+        """Answer one request.
+
+        Raises:
+            ApiError: the answer is a refusal.
+        """
         with self._lock:
             fault = self._fault(method, path)
             if "status" in fault:

@@ -44,7 +44,7 @@ class Store:
         self._serial: int = saved.get("serial", 0)
 
     def save(self) -> None:
-        """Writes the file in one step."""
+        """Write the file in one step."""
         state = {
             "objects": self.objects,
             "operations": self.operations,
@@ -55,30 +55,30 @@ class Store:
         os.replace(temporary, self._path)  # noqa: PTH105 - one rename
 
     def serial(self) -> int:
-        """A number never given before."""
+        """Return a number never given before."""
         self._serial += 1
         return self._serial
 
     def get(self, name: str) -> Object:
-        """An object; 404 when there is none."""
+        """Return an object; 404 when there is none."""
         if name not in self.objects:
             raise ApiError(404, f"Resource '{name}' was not found")
         return self.objects[name]
 
     def create(self, name: str, value: Object) -> Object:
-        """A new object; 409 when there is one."""
+        """Create an object; 409 when there is one."""
         if name in self.objects:
             raise ApiError(409, f"Resource '{name}' already exists")
         self.objects[name] = value
         return value
 
     def delete(self, name: str) -> Object:
-        """Takes an object away; 404 when there is none."""
+        """Take an object away; 404 when there is none."""
         self.get(name)
         return self.objects.pop(name)
 
     def patch(self, name: str, body: Object, mask: str) -> Object:
-        """Sets the fields that a mask names."""
+        """Set the fields that a mask names."""
         value = self.get(name)
         for field in filter(None, mask.split(",")):
             *parents, last = field.split(".")
@@ -91,7 +91,7 @@ class Store:
         return value
 
     def using(self, field: str, value: str) -> list[str]:
-        """Names of the objects whose text mentions ``value`` in ``field``."""
+        """Return the names of the objects whose text mentions `value` in `field`."""
         return [
             name for name, item in self.objects.items() if value in json.dumps(item.get(field, ""))
         ]
