@@ -73,7 +73,8 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
             raise ValueError("a line lacks fields")  # noqa: TRY301
     except ValueError as error:
         raise UsageError(
-            f"{path}: not a ledger ({error}); `workload queue rebuild` writes it again"
+            f"{path}: not a ledger of this version ({error}); "
+            "`workload queue rebuild` writes it again"
         ) from error
     return lines
 

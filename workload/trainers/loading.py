@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from workload.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from workload.trainers.protocol import Trainer
 
@@ -25,6 +25,8 @@ DEFAULT = "fraud"
 """What learns when no setting says otherwise."""
 
 _BUILT_IN = {"fraud": "workload.fraud.trainer:FraudTrainer"}
+_OPTIONS = {"fraud": ("label",)}
+"""Of the built-in trainers, which take a second to import."""
 _REPORTS = {"fraud": "workload.fraud.report"}
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
@@ -79,6 +81,11 @@ def parsed(setting: str) -> tuple[str, dict[str, str]]:
             f"trainer {setting!r}: the options are not to be read; write {path}?name=value, and "
             "& between several"
         )
+    if path in _BUILT_IN:
+        try:
+            _require_known(options, _OPTIONS[path])
+        except UsageError as error:
+            raise UsageError(f"trainer {setting!r}: {error}") from error
     return path, options
 
 
@@ -134,7 +141,10 @@ def _require_options(made: type, options: Mapping[str, str]) -> None:
     parameters = inspect.signature(made).parameters.values()
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
-    allowed = [each.name for each in parameters]
+    _require_known(options, [each.name for each in parameters])
+
+
+def _require_known(options: Iterable[str], allowed: Sequence[str]) -> None:
     if unknown := [name for name in options if name not in allowed]:
         raise UsageError(f"unknown option {unknown[0]}; allowed are {', '.join(allowed) or 'none'}")
 

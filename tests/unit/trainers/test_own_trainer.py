@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import json
 import os
 import shutil
@@ -152,6 +153,12 @@ def test_a_trainer_gets_its_options_and_the_chain_records_them(datasets: Path) -
     other = loading.load("tests.support.odd_trainers:Seasonal?season=8&name_=a%26b")
     with pytest.raises(UsageError, match="season '8': the chain has learned '7'"):
         train(other, ChainState.from_bytes(other, content), read(other, second))
+
+
+def test_an_unknown_option_of_a_built_in_trainer_is_refused_without_its_import() -> None:
+    assert tuple(inspect.signature(FraudTrainer).parameters) == loading._OPTIONS["fraud"]
+    with pytest.raises(UsageError, match="unknown option lable; allowed are label"):
+        loading.name_of("fraud?lable=x")
 
 
 def test_options_are_added_to_a_setting_once() -> None:
