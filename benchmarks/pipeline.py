@@ -18,6 +18,7 @@ from workload.engine import canonical
 from workload.engine.chain import ChainState, read, train
 from workload.engine.checkpoints import CheckpointStore
 from workload.fraud import trainer as fraud
+from workload.fraud.model import features
 from workload.fraud.model.learner import Learner
 from workload.fraud.model.state import State
 from workload.fraud.trainer import FraudModel, FraudTrainer
@@ -35,7 +36,8 @@ WARM_UP_DAYS = 10
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("read + check", sys.modules[__name__], "read"),
     ("state.advance", State, "advance"),
-    ("columns", State, "columns"),
+    ("columns", State, "rows"),
+    ("columns", features, "columns"),
     ("probability", Learner, "probability"),
     ("fit", Learner, "fit"),
     ("absorb", State, "absorb"),

@@ -60,10 +60,18 @@ def require_identity(trainer: Trainer[Any, Any], record: Mapping[str, Any]) -> N
     require_name(trainer.name, record)
     if not record:
         return
-    learned: Mapping[str, str] = record["options"]
-    for option in sorted({*learned, *trainer.options}):
-        if learned.get(option) != trainer.options.get(option):
+    require_options({**dict.fromkeys(record["options"]), **trainer.options}, record)
+
+
+def require_options(options: Mapping[str, str | None], record: Mapping[str, Any]) -> None:
+    """Check that the chain that a record is from was learned with some options.
+
+    Raises:
+        UsageError: one of them had another value.
+    """
+    for option, value in sorted(options.items()):
+        if (learned := record["options"].get(option)) != value:
             raise UsageError(
-                f"{option} {trainer.options.get(option)!r}: the chain has learned "
-                f"{learned.get(option)!r}; use that {option}, or another share"
+                f"{option} {value!r}: the chain has learned {learned!r}; use that {option}, or "
+                "another share"
             )

@@ -344,6 +344,14 @@ def test_another_trainer_gives_the_same_model_for_any_workers_and_after_a_kill(
     assert sorted(share.rglob("datasets/**/*")) == before, "nothing was simulated or copied"
 
 
+def test_another_label_than_the_learned_one_is_refused_though_nothing_is_left_to_learn(
+    command: Command, share: Path
+) -> None:
+    code, out, err = command(f"run --share {share} --label TX_FRAUD")
+    assert (code, out) == (2, "")
+    assert "label 'TX_FRAUD': the chain has learned 'TX_FRAUD_SCENARIO'" in err
+
+
 def test_only_frauds_are_simulated(command: Command, tmp_path: Path) -> None:
     for days in ("", "--days 3"):
         line = f"run --share {tmp_path / 'new'} --trainer examples.energy_load:EnergyLoad {days}"
