@@ -90,7 +90,7 @@ def test_restricted_pod_uses_share_disk_names_and_service(
     node: Node, pods: Pods, redis: dict[str, Any]
 ) -> None:
     share = node.export(IP, SHARE)
-    node.apply(_share_volume("share", IP, SHARE), _share_claim("share"))
+    _bind_share(node, "share", IP, SHARE)
     node.apply(_claim("disk"))
     pods.create(
         restricted_pod(
@@ -137,7 +137,7 @@ def test_share_that_no_instance_exports_is_not_mounted(
     node: Node, pods: Pods, name: str, ip: str, volume: str, refusal: str
 ) -> None:
     node.export(IP, SHARE)
-    node.apply(_share_volume(name, ip, volume), _share_claim(name))
+    _bind_share(node, name, ip, volume)
     image = node.images.workload.reference
     pods.create(restricted_pod(name, image, (USER, USER), {name: "/mnt"}, ["true"]))
     until("the mount is refused", lambda: any(refusal in event for event in pods.events(name)))
@@ -187,6 +187,19 @@ def _claim(name: str, storage_class: str | None = None) -> dict[str, Any]:
             **({} if storage_class is None else {"storageClassName": storage_class}),
         },
     }
+
+
+def _bind_share(node: Node, name: str, ip: str, share: str) -> None:
+    """Make volume and claim, and wait until they are bound.
+
+    The scheduler may miss that, when the pod is there before: then it tries again minutes later.
+    """
+    node.apply(_share_volume(name, ip, share), _share_claim(name))
+    claim = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{name}"
+    until(
+        "the claim is bound",
+        lambda: node.api.request("GET", claim).json()["status"].get("phase") == "Bound",
+    )
 
 
 def _share_volume(name: str, ip: str, share: str) -> dict[str, Any]:
