@@ -13,7 +13,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from workload.errors import LeaseLost
-from workload.queue.connection import RetryPolicy, check_version, packed
+from workload.queue.connection import RetryPolicy, check_server, packed
 from workload.queue.keys import COMMITS, EVENTS, KEYS, PROCESSING, WAITING
 from workload.queue.messages import (
     Claimed,
@@ -81,7 +81,7 @@ class Queue:
         Raises:
             UsageError: it is too old.
         """
-        check_version(self.retry_policy.call(lambda _: self.client.info("server")))
+        check_server(self.retry_policy.call(lambda _: self.client.info("server")))
 
     def claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
         """Claim the next dataset or, when one is held already, ask whether it is its turn.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import redis
 from hiredis import pack_command
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
 from workload.errors import QueueUnavailable, UsageError
+from workload.queue.replies import explained, one_line, passes
 from workload.retry import retry
 
 if TYPE_CHECKING:
@@ -25,17 +25,6 @@ MINIMUM_VERSION = (6, 2)
 
 RESPONSE_SECONDS = 10.0
 """Longest wait for the reply to a command that does not block."""
-
-_PASSING = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError)
-"""Errors that a restart or a failover causes and ends."""
-
-_PASSING_CODES = re.compile(
-    r"(?:^|-)(MISCONF|LOADING|OOM|READONLY|NOREPLICAS|MASTERDOWN|TRYAGAIN|CLUSTERDOWN|BUSY)\b"
-)
-"""Replies that say the server is there but can't write at the moment; Redis 6.2 wraps those of a
-script's commands into a longer line."""
-
-_CREDENTIALS = (redis.AuthenticationError, NoPermissionError)
 
 
 def connect(url: str, password: str | None = None) -> redis.Redis:
@@ -51,8 +40,9 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
     extra: dict[str, Any] = {"password": password} if password else {}
     if not url.startswith("unix:"):
         extra |= {"socket_connect_timeout": 5.0, "socket_keepalive": True}
+    _require_readable(url)
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             decode_responses=True,
             encoding_errors="surrogateescape",  # a name anyone pushed may be any bytes
@@ -60,15 +50,38 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
             retry=Retry(NoBackoff(), 0),
             **extra,
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()  # reads the options of the address; sends nothing
+    except (ValueError, TypeError, redis.RedisError) as error:
+        why = "" if "@" in url else f"{one_line(error)}; "
         raise UsageError(
-            f"Redis address {masked(url)!r}: {error}; write redis://HOST:PORT/DB or unix:///PATH"
+            f"Redis address {masked(url)!r}: {why}write redis://HOST:PORT/DB or unix:///PATH, with "
+            "options that redis-py knows"
         ) from None
+    return client
+
+
+def _require_readable(url: str) -> None:
+    """Raise UsageError for an address that would be read otherwise than it is meant."""
+    if url.startswith("unix:///"):  # a path, which may hold anything
+        return
+    authority, at, rest = url.partition("://")[2].rpartition("@")
+    if at and set(authority) & set("/?#"):
+        raise UsageError(
+            f"Redis address {masked(url)!r}: its password holds one of / ? #; percent-encode it or "
+            "use REDIS_PASSWORD"
+        )
+    database = rest.partition("?")[0].partition("/")[2]
+    if not url.startswith("unix:") and database and not database.isdecimal():
+        raise UsageError(
+            f"Redis address {masked(url)!r}: {database!r} is no number of a database; write "
+            "redis://HOST:PORT/DB"
+        )
 
 
 def masked(url: str) -> str:
-    """Return an address without its password."""
-    return re.sub(r"//[^/]*@", "//***@", url)
+    """Return an address without any part of its password."""
+    without = re.sub(r"//.*@", "//***@", url, flags=re.DOTALL)
+    return re.sub(r"(?i)((?:password|username)=)[^&]*", r"\1***", without)
 
 
 class RetryPolicy:
@@ -95,49 +108,42 @@ class RetryPolicy:
 
         Raises:
             QueueUnavailable: Redis did not answer for `seconds`.
-            UsageError: Redis refused the credentials.
+            UsageError: Redis refused the credentials, or a setting is wrong.
+            WorkloadError: Redis answered with another error.
         """
         try:
             return retry(command, self._may_pass, self.seconds, self._pause)
         except redis.RedisError as error:
-            if _wants_credentials(error):
-                raise UsageError(
-                    f"Redis refused the credentials ({_one_line(error)}); "
-                    "set REDIS_PASSWORD to its password"
-                ) from error
-            if _passes(error):
+            if passes(error):
                 raise QueueUnavailable(
-                    f"Redis has not answered for {self.seconds:.0f} s ({_one_line(error)}); "
+                    f"Redis has not answered for {self.seconds:.0f} s ({one_line(error)}); "
                     "nothing is lost, start again when it is back"
                 ) from error
-            raise
+            raise explained(error) from error
 
     def _may_pass(self, error: Exception, away_seconds: float) -> bool:
-        if not _passes(error):
+        if not passes(error):
             return False
         if self.on_away:
             self.on_away(error, away_seconds)
         return True
 
 
-def _wants_credentials(error: Exception) -> bool:
-    return isinstance(error, _CREDENTIALS) or str(error).startswith(("NOAUTH", "WRONGPASS"))
+def check_server(info: dict[str, object]) -> None:
+    """Check that a server can keep the queue.
 
-
-def _passes(error: Exception) -> bool:
-    if _wants_credentials(error):
-        return False
-    return isinstance(error, _PASSING) or (
-        isinstance(error, redis.ResponseError) and bool(_PASSING_CODES.search(str(error)))
-    )
-
-
-def check_version(info: dict[str, object]) -> None:
-    """Check the server's version.
+    Args:
+        info: its answer to `INFO server`.
 
     Raises:
-        UsageError: it is older than `MINIMUM_VERSION`.
+        UsageError: it is older than `MINIMUM_VERSION`, a Cluster or a Sentinel.
     """
+    mode = info.get("redis_mode", "standalone")
+    if mode != "standalone":
+        raise UsageError(
+            f"Redis runs as {mode}, which keeps no queue; name the address of one server, of the "
+            "primary where there are several"
+        )
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
@@ -154,7 +160,3 @@ def packed(words: tuple[str | float, ...]) -> bytes:
             for word in words
         )
         return pack_command(encoded)  # type: ignore[arg-type,no-any-return]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
