@@ -40,7 +40,12 @@ class NotVisible(Exception):
     """A file is not there, or not yet the one it must be."""
 
 
-_INVISIBLE = (NotVisible, FileNotFoundError)
+_PASSING = {errno.ENOENT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTUNREACH}
+"""Errors of an NFS client that end when it has asked its server again."""
+
+
+def _may_become_visible(error: Exception) -> bool:
+    return isinstance(error, NotVisible) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +110,27 @@ class Share:
         return path
 
     def wait_until_visible(self, what: str, look: Callable[[], T]) -> T:
-        """Return what `look` returns, repeating it while it raises NotVisible or FileNotFoundError.
+        """Return what `look` returns, repeating it while that is not visible yet.
+
+        So are a file that is not there, one that is not the one it must be (NotVisible), and one
+        whose NFS handle is stale or whose server does not answer.
 
         Raises:
-            DatasetFailed: it stayed invisible for `visibility_seconds`.
+            DatasetFailed: it stayed so for `visibility_seconds`.
         """
         try:
             return retry(
                 lambda _: look(),
-                lambda error, _: isinstance(error, _INVISIBLE),
+                lambda error, _: _may_become_visible(error),
                 self.visibility_seconds,
                 self.pause,
             )
-        except _INVISIBLE as error:
-            reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+        except (NotVisible, OSError) as error:
+            if not _may_become_visible(error):
+                raise
+            reason = str(error)
+            if isinstance(error, OSError):
+                reason = os.strerror(error.errno or 0).lower().replace(" or directory", "")
             raise DatasetFailed(
                 f"{what}: {reason} after {self.visibility_seconds:.0f} s"
             ) from error

@@ -82,6 +82,22 @@ def test_file_that_never_becomes_visible_fails_after_the_configured_wait(tmp_pat
     assert max(slept) <= 2.0
 
 
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTUNREACH])
+def test_an_nfs_server_that_must_be_asked_again_is_waited_for(tmp_path: Path, number: int) -> None:
+    left = [OSError(number, os.strerror(number), "some file")] * 3
+
+    def look() -> str:
+        if left:
+            raise left.pop()
+        return "there"
+
+    share = Share(tmp_path, visibility_seconds=90.0, pause=lambda _: None)
+    assert share.wait_until_visible("some file", look) == "there"
+    left += [OSError(number, os.strerror(number), "some file")]
+    with pytest.raises(DatasetFailed, match=f"some file: {os.strerror(number).lower()} after 0 s"):
+        Share(tmp_path, visibility_seconds=0.0).wait_until_visible("some file", look)
+
+
 def test_reason_of_the_last_look_is_told(share: Share) -> None:
     def look() -> None:
         raise NotVisible("it has another content")
