@@ -92,10 +92,3 @@ class Silent(EnergyLoad):
 
     def __init__(self, season: str) -> None:
         self.season = season
-
-
-class Folding:
-    """Written for an earlier version of the protocol."""
-
-    def fold(self, model: Forecaster, data: Any) -> None:
-        """Fold a day; see `train`."""

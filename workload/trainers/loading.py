@@ -53,9 +53,22 @@ def load(setting: str) -> Trainer[Any, Any]:
         found = _found(_BUILT_IN.get(path, path), options)
     except UsageError as error:
         raise UsageError(f"trainer {setting!r}: {error}") from error
+    if callable(getattr(found, "fold", None)) and not hasattr(found, "train"):
+        found = _Earlier(found)
     for complaint in _complaints(found, path, options):
         raise UsageError(f"trainer {setting!r}: no trainer: {complaint} (docs/own-trainer.md)")
     return found  # type: ignore[no-any-return]
+
+
+class _Earlier:
+    """A trainer of an earlier version, in which the training step was called fold."""
+
+    def __init__(self, trainer: Any) -> None:  # noqa: ANN401 - anything with that method
+        self._trainer = trainer
+        self.train = trainer.fold
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._trainer, name)
 
 
 def parsed(setting: str) -> tuple[str, dict[str, str]]:
@@ -152,8 +165,6 @@ def _require_known(options: Iterable[str], allowed: Sequence[str]) -> None:
 def _complaints(found: object, path: str, options: Mapping[str, str]) -> Iterator[str]:
     """Say what keeps an object from being a trainer."""
     if missing := [name for name in _METHODS if not callable(getattr(found, name, None))]:
-        if "train" in missing and hasattr(found, "fold"):
-            yield "its method fold is called train now, and returns Trained instead of Folded"
         yield f"it has no method {', '.join(missing)}"
     name, recorded, headline = (getattr(found, each, None) for each in _ATTRIBUTES)
     built_in = path in _BUILT_IN

@@ -67,10 +67,8 @@ class Trained(Generic[M]):
     next_day: Metrics | None = None
 
 
-def __getattr__(name: str) -> object:
-    if name == "Folded":
-        raise ImportError("Folded is called Trained now, and the method fold is called train")
-    raise AttributeError(name)
+Folded = Trained
+"""Its name in earlier versions, in which the method `train` was called `fold`."""
 
 
 class Trainer(Protocol[D, M]):

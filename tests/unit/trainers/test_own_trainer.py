@@ -124,8 +124,6 @@ def chain(
         ("examples.energy_load:EnergyLoad?a=b", "unknown option a; allowed are none"),
         ("tests.support.odd_trainers:INSTANCE?a=b", "do not hold a, which the chain must record"),
         ("tests.support.odd_trainers:Silent?season=7", "do not hold season"),
-        ("tests.support.odd_trainers:Folding", "its method fold is called train now"),
-        ("tests.support.older_trainer:Mine", "Folded is called Trained now"),
         ("tests.support.older_files:Mine", "it is workload.share.dataset_file now"),
     ],
 )
@@ -159,6 +157,12 @@ def test_an_unknown_option_of_a_built_in_trainer_is_refused_without_its_import()
     assert tuple(inspect.signature(FraudTrainer).parameters) == loading._OPTIONS["fraud"]
     with pytest.raises(UsageError, match="unknown option lable; allowed are label"):
         loading.name_of("fraud?lable=x")
+
+
+def test_a_trainer_written_for_the_earlier_names_works_unchanged(datasets: Path) -> None:
+    earlier = loading.load("tests.support.older_trainer:Mine")
+    hashes = [state.checkpoint for state, _ in chain(datasets, earlier)]
+    assert hashes == [state.checkpoint for state, _ in chain(datasets)]
 
 
 def test_options_are_added_to_a_setting_once() -> None:
