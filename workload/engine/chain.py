@@ -156,9 +156,9 @@ def train(
             f"({base.record['dataset']}); `workload queue rebuild` replays the chain in date order"
         )
     trained = trainer.train(base.model, data)
-    next_day = trained.next_day
-    if next_day is None or base.checkpoint is None:
-        next_day = trainer.evaluate(base.model, data) if base.checkpoint else None
+    next_day = trained.next_day if base.checkpoint else None
+    if base.checkpoint and next_day is None:
+        next_day = trainer.evaluate(base.model, data)
     tested, note = _test(trainer, trained.model, data, testing) if testing else (None, untested)
     named = _joined(
         {

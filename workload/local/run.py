@@ -15,8 +15,8 @@ from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.share.listing import training_datasets
 from workload.text import printable
-from workload.trainers.identity import require_name, require_options
-from workload.trainers.loading import name_of, parsed
+from workload.trainers.identity import require_setting
+from workload.trainers.loading import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,7 @@ def run_locally(
     with serve(share.root) as server:
         share.probe_writable()
         for line in ledger_if_any(share)[-1:]:
-            require_name(name, line)  # before files of another kind get there
-            require_options(parsed(trainer)[1], line)
+            require_setting(trainer, line)  # before files of another kind get there
         if datasets is not None:
             _transfer(share, datasets)
         elif days is not None or not training_datasets(share.root):

@@ -21,8 +21,7 @@ from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
 from workload.queue import Queue, RetryPolicy, connect
 from workload.share.listing import training_datasets
 from workload.share.store import Share
-from workload.trainers.identity import require_name, require_options
-from workload.trainers.loading import name_of, parsed
+from workload.trainers.identity import require_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,8 +124,7 @@ class Supervisor:
         self.share.probe_writable()
         reconcile(queue, self.share)
         for commit in queue.commits(-1):
-            require_name(name_of(self.trainer), commit.record)
-            require_options(parsed(self.trainer)[1], commit.record)
+            require_setting(self.trainer, commit.record)
         datasets = training_datasets(self.share.root)
         length, verdicts = queue.push(datasets)
         fresh = sum(verdict == "pushed" for verdict in verdicts.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workload.errors import UsageError
+from workload.trainers.loading import name_of, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,15 +61,20 @@ def require_identity(trainer: Trainer[Any, Any], record: Mapping[str, Any]) -> N
     require_name(trainer.name, record)
     if not record:
         return
-    require_options({**dict.fromkeys(record["options"]), **trainer.options}, record)
+    _require_options({**dict.fromkeys(record["options"]), **trainer.options}, record)
 
 
-def require_options(options: Mapping[str, str | None], record: Mapping[str, Any]) -> None:
-    """Check that the chain that a record is from was learned with some options.
+def require_setting(setting: str, record: Mapping[str, Any]) -> None:
+    """Check that a setting, whose trainer need not be imported, fits a chain that has begun.
 
     Raises:
-        UsageError: one of them had another value.
+        UsageError: the chain is another trainer's, or an option of the setting had another value.
     """
+    require_name(name_of(setting), record)
+    _require_options(parsed(setting)[1], record)
+
+
+def _require_options(options: Mapping[str, str | None], record: Mapping[str, Any]) -> None:
     for option, value in sorted(options.items()):
         if (learned := record["options"].get(option)) != value:
             raise UsageError(
