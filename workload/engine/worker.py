@@ -18,6 +18,7 @@ from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.ledger import Projector, headline
 from workload.engine.reconcile import reconcile
 from workload.engine.reporting import refresh_report
+from workload.engine.stopwatch import Stopwatch
 from workload.engine.testing_set import TestingSet
 from workload.errors import (
     ChainHalted,
@@ -186,7 +187,7 @@ class Worker:
     def _process(self, lease: Lease, turn: Turn | None) -> None:
         """Take one claimed dataset to its end: committed, refused, failed or lost."""
         log.info("Processing dataset: %s", lease.dataset)
-        started, clock = time.time(), _Clock()
+        started, clock = time.time(), Stopwatch()
         try:
             dataset = self._prepare(lease)
             clock.lap("prepare")
@@ -244,7 +245,7 @@ class Worker:
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
 
     def _train_and_commit(
-        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: _Clock, started: float
+        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: Stopwatch, started: float
     ) -> None:
         if self._reconcile():
             self.queue.hand_back()
@@ -326,20 +327,3 @@ class Worker:
             )
         log.info("Queue empty, exiting")
         return ExitCode.INCOMPLETE if status.dead or left else ExitCode.DONE
-
-
-class _Clock:
-    """Seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 6)
-        self._last = now
-
-    @property
-    def total(self) -> float:
-        return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)
