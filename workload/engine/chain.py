@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
-from workload.engine import canonical, numeric
+from workload.engine import canonical, memory, numeric
 from workload.engine.checkpoints import FORMAT, checkpoint_name, load
 from workload.errors import DatasetRefused, UsageError
+from workload.readers.rows import rows_at_least
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
 from workload.trainers.identity import identity, require_identity, trainer_of
@@ -112,8 +113,11 @@ def read(
 
     Raises:
         DatasetRefused: the file can't be used; the message does not repeat its path.
+        DatasetTooLarge: it needs more memory than this process may have.
         OSError: the file cannot be read.
     """
+    bytes_per_row = getattr(trainer, "bytes_per_row", 0)
+    memory.require(path.name, max(path.stat().st_size, rows_at_least(path) * bytes_per_row))
     file = read_file(path, date)
     try:
         data = trainer.prepare(file)
@@ -121,6 +125,7 @@ def read(
         raise DatasetRefused(" ".join(str(error).splitlines())) from error
     if date is not None and data.date != date:
         raise DatasetRefused(f"the rows are of {data.date}, the name promises {date}")
+    memory.require(path.name, data.rows * bytes_per_row)
     return Dataset(name or path.name, file.sha256, data)
 
 
