@@ -70,7 +70,7 @@ class DatasetFailed(WorkloadError):
 
 
 class DatasetTooLarge(DatasetFailed):
-    """A dataset needs more memory than its worker has: no attempt is made until an operator acts."""
+    """A dataset needs more memory than its worker has: the chain halts until an operator acts."""
 
     attempts = 1
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Generic
 from workload.engine import canonical, memory, numeric
 from workload.engine.checkpoints import FORMAT, checkpoint_name, load
 from workload.errors import DatasetRefused, UsageError
-from workload.readers.rows import rows_at_least
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
 from workload.trainers.identity import identity, require_identity, trainer_of
@@ -117,7 +116,8 @@ def read(
         OSError: the file cannot be read.
     """
     bytes_per_row = getattr(trainer, "bytes_per_row", 0)
-    memory.require(path.name, max(path.stat().st_size, rows_at_least(path) * bytes_per_row))
+    rows = trainer.rows_at_least(path) if hasattr(trainer, "rows_at_least") else 0
+    memory.require(path.name, max(path.stat().st_size, rows * bytes_per_row))
     file = read_file(path, date)
     try:
         data = trainer.prepare(file)

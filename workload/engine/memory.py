@@ -1,7 +1,7 @@
 """Whether a dataset fits into the memory of its worker, before the kernel kills it for that.
 
-The estimate errs low, and the room high, since a false alarm stops a chain: a day that is let through
-may still be killed.
+The estimate errs low, and the room high, since a false alarm stops a chain: a day that is let
+through may still be killed.
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ def require(name: str, size: int, room: Room | None = None) -> None:
 def _kilobytes(path: Path) -> dict[str, int]:
     """Return the lines of a file of /proc that are in kB, in bytes."""
     lines = [line.split() for line in path.read_text("ascii", "replace").splitlines()]
-    return {
-        words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[2:3] == ["kB"]
-    }
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[2:3] == ["kB"]}
 
 
 def _group_limits(membership: Path, groups: Path) -> list[int]:

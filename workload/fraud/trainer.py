@@ -10,8 +10,9 @@ import numpy as np
 from workload.fraud.metrics import evaluate
 from workload.fraud.model import features
 from workload.fraud.model.learner import Learner
-from workload.fraud.model.state import LABEL_LAG_DAYS, State
+from workload.fraud.model.state import LABEL_LAG_DAYS, MOST_ENTITIES, State
 from workload.fraud.transactions import LABELS, Day, day_from_file
+from workload.readers.rows import rows_at_least
 from workload.trainers.protocol import Trained
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class FraudTrainer:
     terminals and half as many cards, 617 from pickle or parquet and 725 from csv; rounded down."""
     headline = ("frauds", "average_precision")
 
+    rows_at_least = staticmethod(rows_at_least)
+
     @property
     def options(self) -> dict[str, str]:
         """A chain has one label."""
@@ -81,7 +84,7 @@ class FraudTrainer:
         predicted = model.learner.probability(columns)
         learner = model.learner.fit(columns, data.fraud, predicted)
         absorbed = state.absorb(data, rows)
-        kept = absorbed.capped()
+        kept = absorbed.capped(MOST_ENTITIES)
         return Trained(
             FraudModel(kept, learner),
             _metrics(learner.probability(columns), data),

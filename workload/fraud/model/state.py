@@ -1,8 +1,8 @@
 """What the learner remembers of past days: decaying counters, and labels that are not due yet.
 
 A state is a value: every method returns a new one. It is bounded (entities not seen for months are
-dropped, and those beyond a number) and rounded at every step to what a checkpoint stores, so a chain resumed from a checkpoint
-goes on bit for bit.
+dropped, and those beyond a number) and rounded at every step to what a checkpoint stores, so a
+chain resumed from a checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ FORGOTTEN = 1 / 16
 transaction, 30 days later for every doubling of the count."""
 
 MOST_ENTITIES = 2_000_000
-"""Most cards, and most terminals, that are kept after a day: a checkpoint of some 60 MB.
+"""Most cards, and most terminals, that are kept after a day: with as many new ids every day, a
+checkpoint of some 70 MB.
 
-Beyond, those with the lowest 30-day count are dropped first, as those that are forgotten are: of ids
-with one transaction each, the ones not seen for longest. Of equal ones the higher ids go.
+Beyond, those with the lowest 30-day count are dropped first, the rule by which entities are
+forgotten: of ids with one transaction each, those not seen for longest. Of equal ones the higher
+ids go.
 """
 
 LONGEST_HALF_LIFE = 30
@@ -170,7 +172,7 @@ class State:
             pending=(*self.pending, _labels(day, rows)),
         )
 
-    def capped(self, most: int = MOST_ENTITIES) -> State:
+    def capped(self, most: int) -> State:
         """Return the state with at most so many cards and so many terminals."""
         return replace(
             self,
