@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
-from workload.engine import canonical, numeric
+from workload.engine import canonical, memory, numeric
 from workload.engine.checkpoints import FORMAT, checkpoint_name, load
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
@@ -112,8 +112,12 @@ def read(
 
     Raises:
         DatasetRefused: the file can't be used; the message does not repeat its path.
+        DatasetTooLarge: it needs more memory than this process may have.
         OSError: the file cannot be read.
     """
+    bytes_per_row = getattr(trainer, "bytes_per_row", 0)
+    rows = trainer.rows_at_least(path) if hasattr(trainer, "rows_at_least") else 0
+    memory.require(path.name, max(path.stat().st_size, rows * bytes_per_row))
     file = read_file(path, date)
     try:
         data = trainer.prepare(file)
@@ -121,6 +125,7 @@ def read(
         raise DatasetRefused(" ".join(str(error).splitlines())) from error
     if date is not None and data.date != date:
         raise DatasetRefused(f"the rows are of {data.date}, the name promises {date}")
+    memory.require(path.name, data.rows * bytes_per_row)
     return Dataset(name or path.name, file.sha256, data)
 
 

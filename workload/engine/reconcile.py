@@ -19,7 +19,7 @@ from workload.engine.ledger import (
     read_ledger,
     write_ledger,
 )
-from workload.errors import DatasetRefused, UsageError
+from workload.errors import DatasetRefused, DatasetTooLarge, UsageError
 from workload.queue import Commit, DeadLetter
 from workload.share.dataset_file import SUFFIXES, name_date
 from workload.share.durable import sha256
@@ -128,8 +128,8 @@ def rebuild(
             read(trainer, path, date=name_date(dataset))
         except DatasetRefused as error:
             refused.append(DeadLetter(dataset, "refused", str(error)))
-        except FileNotFoundError:
-            waiting.append(dataset)  # a worker waits for it, and says so
+        except (FileNotFoundError, DatasetTooLarge):
+            waiting.append(dataset)  # a worker, which may have more memory, waits or says so
         else:
             waiting.append(dataset)
     lines = [ledger_line(commit) for commit in kept]

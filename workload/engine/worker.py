@@ -202,7 +202,7 @@ class Worker:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
             self._state = None
         except DatasetFailed as error:
-            self._fail(lease, str(error))
+            self._fail(lease, str(error), error.attempts)
         except WorkloadError:
             raise  # not the dataset's fault
         except Exception as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
@@ -289,14 +289,14 @@ class Worker:
                 raise DatasetFailed(str(error)) from error
         return self._state
 
-    def _fail(self, lease: Lease, reason: str) -> None:
+    def _fail(self, lease: Lease, reason: str, limit: int | None = None) -> None:
         """Count a failed attempt, after a pause that grows with the attempts."""
         reason = " ".join(reason.split())
         log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
         backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
         self.termination.pause(backoff)
         with suppress(LeaseLost):
-            outcome, attempts = self.queue.fail(lease, reason)
+            outcome, attempts = self.queue.fail(lease, reason, limit)
             log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
 
     def _wait_for_first(self, seconds: float) -> None:

@@ -255,6 +255,18 @@ class Table:
             self.ids[kept], self.counters[:, kept], self.sums[:, kept], self.marks[:, kept]
         )
 
+    def most(self, kept: int, counter: int) -> Table:
+        """Return the table with at most so many entities.
+
+        Those with the highest value of a counter stay; of equal ones, those with the lower id.
+        """
+        if len(self.ids) <= kept:
+            return self
+        order = np.argsort(-self.counters[counter].astype(np.float32), kind="stable")
+        mask = np.zeros(len(self.ids), np.bool_)
+        mask[order[:kept]] = True
+        return self.only(mask)
+
     def to_arrays(self) -> dict[str, object]:
         """Return the table as NumPy arrays; ids as differences."""
         return {

@@ -1,8 +1,8 @@
 """What the learner remembers of past days: decaying counters, and labels that are not due yet.
 
 A state is a value: every method returns a new one. It is bounded (entities not seen for months are
-dropped) and rounded at every step to what a checkpoint stores, so a chain resumed from a checkpoint
-goes on bit for bit.
+dropped, and those beyond a number) and rounded at every step to what a checkpoint stores, so a
+chain resumed from a checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -37,6 +37,15 @@ are the latest that are complete. `State.advance` is the only place where labels
 FORGOTTEN = 1 / 16
 """Entities whose 30-day count has decayed below this are dropped: 120 days after a single
 transaction, 30 days later for every doubling of the count."""
+
+MOST_ENTITIES = 2_000_000
+"""Most cards, and most terminals, that are kept after a day: with as many new ids every day, a
+checkpoint of some 70 MB.
+
+Beyond, those with the lowest 30-day count are dropped first, the rule by which entities are
+forgotten: of ids with one transaction each, those not seen for longest. Of equal ones the higher
+ids go.
+"""
 
 LONGEST_HALF_LIFE = 30
 
@@ -161,6 +170,14 @@ class State:
             transactions=self.transactions + day.rows,
             roots=self.roots + int(rows.capped.sum()) / cards.UNIT,
             pending=(*self.pending, _labels(day, rows)),
+        )
+
+    def capped(self, most: int) -> State:
+        """Return the state with at most so many cards and so many terminals."""
+        return replace(
+            self,
+            customers=self.customers.most(most, Card.COUNT_30),
+            terminals=self.terminals.most(most, Terminal.COUNT_30),
         )
 
     def to_arrays(self) -> dict[str, object]:
