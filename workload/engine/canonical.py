@@ -58,7 +58,7 @@ def decode(content: bytes) -> dict[str, Any]:
     try:
         value = _Parser(content).parse()
         if not isinstance(value, dict):
-            raise UnpicklingError("no dict inside")  # noqa: TRY301, TRY004 - bad content
+            raise UnpicklingError("no dict inside")  # noqa: TRY301 - bad content
         tree: dict[str, Any] = _Canonical().form(value)
     except MemoryError:
         raise
@@ -207,7 +207,7 @@ _TOO_MANY = f"more than {MAX_NODES:,} lists, dicts and arrays"
 _HANDLERS: dict[bytes, Callable[[_Parser], object]] = {
     pickle.PROTO: lambda parser: parser.take(1),
     pickle.FRAME: lambda parser: parser.take(8),
-    pickle.MEMOIZE: lambda parser: None,
+    pickle.MEMOIZE: lambda parser: parser.take(0),
     pickle.EMPTY_LIST: lambda parser: parser.node([]),
     pickle.EMPTY_DICT: lambda parser: parser.node({}),
     pickle.EMPTY_TUPLE: lambda parser: parser.stack.append(()),
