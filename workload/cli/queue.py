@@ -75,7 +75,7 @@ def show_status(
     share: ShareOption = None,
 ) -> int:
     """Show what waits, what is in progress, and where the chain is."""
-    with open_queue(share) as (queue, _):
+    with open_queue(share, look=True) as (queue, _):
         status = queue.status()
     typer.echo(_as_json(status) if as_json else _as_text(status))
     return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
@@ -84,7 +84,7 @@ def show_status(
 @app.command("dead", epilog="Example: `workload queue dead`")
 def list_dead(share: ShareOption = None) -> None:
     """List the dead letters: datasets refused for their content, or skipped by hand."""
-    with open_queue(share) as (queue, _):
+    with open_queue(share, look=True) as (queue, _):
         dead = queue.status().dead
     for letter in dead:
         typer.echo(printable(f"{letter.dataset}: {letter.kind}: {letter.reason}"))
@@ -144,7 +144,7 @@ def rebuild(
     from workload.share.store import Share
     from workload.trainers.loading import load
 
-    with open_queue(share) as (queue, settings):
+    with open_queue(share, mend=True) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
         store.probe_writable()
         trainer, learned = with_label(trainer, label), any_record(store)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from workload.engine import canonical, memory, numeric
-from workload.engine.checkpoints import FORMAT, checkpoint_name, load
+from workload.engine.checkpoints import FORMAT, checkpoint_name, load, read_plain
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
@@ -82,6 +82,9 @@ class ChainState(Generic[M]):
             model = trainer.load(tree)
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from error
+        except (LookupError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{what}: the trainer can't load it ({reason})") from error
         return cls(model, record, sha256(content))
 
     @classmethod
@@ -94,7 +97,11 @@ class ChainState(Generic[M]):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
         try:
-            return cls.from_bytes(trainer, path.read_bytes(), str(path))
+            content = read_plain(path)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from error
+        try:
+            return cls.from_bytes(trainer, content, str(path))
         except ValueError as error:
             raise UsageError(str(error)) from error
 

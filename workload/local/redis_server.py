@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,6 +27,13 @@ _BUNDLED = (
 """Packages that carry a server, and where inside."""
 
 _START_SECONDS = 60.0
+
+_KILLED = {256 - signal.SIGKILL, 256 - signal.SIGTERM}
+"""Exit codes of `run_with_parent` for a server that others ended."""
+
+
+class EndedAtStart(WorkloadError):
+    """A server ended by itself before it answered."""
 
 
 def find_redis_server() -> Path:
@@ -79,7 +87,11 @@ class EmbeddedRedis:
         return f"unix://{self._sockets}/redis.sock"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            raise
         return self
 
     def __exit__(
@@ -95,7 +107,8 @@ class EmbeddedRedis:
         """Start the server and wait until it answers.
 
         Raises:
-            WorkloadError: it ended or did not answer; the message quotes its last line.
+            EndedAtStart: it ended by itself; the message quotes its last line.
+            WorkloadError: it did not answer, or was killed; likewise.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [
@@ -125,8 +138,10 @@ class EmbeddedRedis:
             except redis.AuthenticationError:
                 pass  # it is up and wants a password
             except redis.ConnectionError as error:
+                ended = self._process.poll() not in {None, *_KILLED}
                 self.stop()
-                raise WorkloadError(f"{self._server} did not start: {self._last_line()}") from error
+                kind = EndedAtStart if ended else WorkloadError
+                raise kind(f"{self._server} did not start: {self._last_line()}") from error
 
     def _is_starting(self, error: Exception) -> bool:
         if isinstance(error, redis.AuthenticationError) or self._process is None:
@@ -151,5 +166,6 @@ class EmbeddedRedis:
 
     def _last_line(self) -> str:
         log = self.directory / "redis.log"
-        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+        text = log.read_text("utf-8", "replace") if log.exists() else ""
+        lines = [line for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else "it wrote nothing"
