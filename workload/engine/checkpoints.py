@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import decode
+from workload.errors import DatasetRefused
+from workload.share.dataset_file import dataset_stem
 from workload.share.durable import replacing, sha256, write_atomic, writing
 from workload.share.store import NotVisible, Share
 from workload.trainers.identity import FIELDS
@@ -28,8 +30,10 @@ _RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIE
 
 def checkpoint_name(dataset: str) -> str:
     """Return the published name for a dataset: `model_cpt_2018-04-01.pkl`."""
-    name = PurePosixPath(dataset).name
-    stem = name.removesuffix(".gz").rsplit(".", 1)[0]
+    try:
+        stem = dataset_stem(dataset)
+    except DatasetRefused:  # of a record that no worker has written
+        stem = PurePosixPath(dataset).stem
     return f"{_PREFIX}{stem}.pkl"
 
 
