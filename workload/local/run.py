@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -73,6 +74,7 @@ def run_locally(
     share = local_share(root)
     with serve(share.root) as server:
         share.probe_writable()
+        share.sweep(0.0)  # this run is alone
         for line in ledger_if_any(share)[-1:]:
             require_setting(trainer, line)  # before files of another kind get there
         if datasets is not None:
@@ -136,7 +138,7 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     lines = outcome.ledger
     learned = lines[len(lines) - outcome.learned :]
     rows = sum(line["rows"] for line in learned)
-    output = root / "output"
+    output, quoted = root / "output", quote(str(root))
     out = [""]
     if learned:
         out.append(
@@ -161,9 +163,10 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     if outcome.status.halted:
         halted = outcome.status.halted
         out.append(f"Halted at {halted.dataset}: {halted.reason}")
-        out.append(f"Next: workload queue retry --share {root}  (or: queue skip {halted.dataset})")
+        out.append(f"Next: workload queue retry --share {quoted}")
+        out.append(f"  or: workload queue skip {quote(halted.dataset)} --share {quoted}")
     elif outcome.status.dead:
-        out.append(f"Next: repair the files, then workload queue rebuild --share {root}")
+        out.append(f"Next: repair the files, then workload queue rebuild --share {quoted}")
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")

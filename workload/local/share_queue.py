@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError
-from workload.local.redis_server import EmbeddedRedis
+from workload.local.redis_server import EmbeddedRedis, remove_socket
 from workload.retry import retry
 from workload.share.durable import write_atomic, writing
 
@@ -46,7 +47,10 @@ def reach(root: Path) -> Iterator[str]:
         UsageError: there was never a run on this share.
     """
     if not (root / DIRECTORY).is_dir():
-        raise UsageError(f"{root}: no run has used this share; start one with `workload run`")
+        raise UsageError(
+            f"{root}: no run has used this share; start one with "
+            f"`workload run --share {quote(str(root))}`"
+        )
     with _locked(root, 0.0) as lock:
         if lock is not None:
             with _server(root, lock) as server:
@@ -86,6 +90,8 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
 def _server(root: Path, lock: int) -> Iterator[EmbeddedRedis]:
     """Run the server, which itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
+    with suppress(FileNotFoundError):  # only a server that was killed leaves it
+        remove_socket((directory / "address").read_text("utf-8"))
     with EmbeddedRedis(directory, inherit=(lock,)) as server:
         write_atomic(directory / "address", server.url.encode())
         try:

@@ -13,7 +13,10 @@ from workload.engine.ledger import read_ledger
 from workload.errors import ShareUnusable, UsageError
 from workload.fraud.simulator import simulate
 from workload.local import run as local_run
+from workload.local import share_queue
+from workload.local.redis_server import remove_socket
 from workload.local.run import Simulation
+from workload.queue import connect
 from workload.share.store import Share
 
 if TYPE_CHECKING:
@@ -92,3 +95,61 @@ def test_disk_that_fills_while_simulating_is_said_as_such(
     with pytest.raises(ShareUnusable, match="no space left on device"):
         simulated(tmp_path, 1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["50%25?x#y z", "long" * 40])
+def test_any_temporary_directory_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    temporary = tmp_path / folder
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (tmp_path / "share").mkdir()
+    with share_queue.serve(tmp_path / "share") as server:
+        assert connect(server.url).ping()
+        with share_queue.reach(tmp_path / "share") as url:
+            assert connect(url).ping()
+    assert list(temporary.iterdir()) == []
+
+
+def test_socket_of_a_run_that_was_killed_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours, foreign = tmp_path / "workload-killed", tmp_path / "workload-data"
+    for folder in (ours, foreign):
+        folder.mkdir()
+        (folder / "redis.sock").touch()
+    (foreign / "mine").touch()
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "redis.sock").touch()
+    for folder in (ours, foreign, other):
+        remove_socket(f"unix://{folder}/redis.sock")
+    assert not ours.exists()
+    assert (foreign / "mine").exists()
+    assert (other / "redis.sock").exists()
+
+
+def test_share_forgets_the_address_of_a_killed_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "workload-killed"
+    left.mkdir()
+    (left / "redis.sock").touch()
+    (tmp_path / "share/.redis").mkdir(parents=True)
+    (tmp_path / "share/.redis/address").write_text(f"unix://{left}/redis.sock")
+    with share_queue.serve(tmp_path / "share"):
+        assert not left.exists()
+
+
+def test_unfinished_files_are_swept_once_nobody_can_write_them(tmp_path: Path) -> None:
+    share = Share(tmp_path)
+    old, new = "output/.checkpoints/.a.pkl.00.tmp", "datasets/training/.2018-04-01.pkl.00.tmp"
+    kept = ("datasets/training/.2018-04-01.pkl.00.partial", "output/x.tmp")
+    for name in (old, new, *kept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    os.utime(tmp_path / old, (0, 0))
+    share.probe_writable()
+    assert sorted(bytes_of(tmp_path)) == sorted([new, *kept])
+    share.sweep(0.0)
+    assert sorted(bytes_of(tmp_path)) == sorted(kept)

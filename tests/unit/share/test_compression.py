@@ -21,6 +21,7 @@ from workload.share.dataset_file import SUFFIXES, read_file
 from workload.share.durable import sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PLAIN = b"".join(b"%d,%d\n" % (row, row * row) for row in range(20_000))
@@ -34,7 +35,12 @@ def zipped(*contents: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     return sink.getvalue()
 
 
-COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": zipped}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zip": zipped,
+}
 
 
 def refusal(content: bytes, compression: str) -> str:
