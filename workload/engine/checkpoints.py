@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import decode
-from workload.errors import DatasetFailed, UsageError, WorkloadError
+from workload.errors import DatasetFailed, DatasetRefused, UsageError, WorkloadError
 from workload.share.dataset_file import dataset_stem
 from workload.share.durable import replacing, sha256, write_atomic, writing
 from workload.share.store import NotVisible, Share
@@ -40,8 +40,10 @@ MAX_BYTES = 4 << 30
 
 def checkpoint_name(dataset: str) -> str:
     """Return the published name for a dataset: `model_cpt_2018-04-01.pkl`."""
-    name = PurePosixPath(dataset).name
-    stem = name.removesuffix(".gz").rsplit(".", 1)[0]
+    try:
+        stem = dataset_stem(dataset)
+    except DatasetRefused:  # of a record that no worker has written
+        stem = PurePosixPath(dataset).stem
     return f"{_PREFIX}{stem}.pkl"
 
 

@@ -21,7 +21,7 @@ from workload.engine.ledger import (
 )
 from workload.errors import DatasetRefused, DatasetTooLarge, UsageError
 from workload.queue import Commit, DeadLetter
-from workload.share.dataset_file import SUFFIXES, name_date
+from workload.share.dataset_file import ALLOWED, name_date
 from workload.share.durable import sha256
 from workload.share.listing import training_datasets
 from workload.share.store import TRAINING
@@ -113,9 +113,8 @@ def rebuild(
     names |= {dataset for dataset in records if (share.root / dataset).is_file()}
     datasets, refused = _dated(names, learned=set(records))
     if not names:
-        allowed = ", ".join(SUFFIXES)
         raise UsageError(
-            f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {allowed}"
+            f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {ALLOWED}"
         )
     kept: list[Commit] = []
     waiting: list[str] = []

@@ -251,7 +251,7 @@ class Worker:
             self.queue.hand_back()
             raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
-        testing, untested = self._testing.after(base)
+        testing, untested = self._testing.after(base, lease.dataset)
         self.keeper.raise_if_lost(lease)
         state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
         self.keeper.raise_if_lost(lease)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, unquote, urlsplit
 
 import redis
 
@@ -27,6 +30,10 @@ _BUNDLED = (
 """Packages that carry a server, and where inside."""
 
 _START_SECONDS = 60.0
+
+_PREFIX, _SOCKET = "workload-", "redis.sock"
+_SOCKET_PATH_BYTES = 103
+"""Longest path of a socket file, on macOS; Linux has 107."""
 
 _KILLED = {256 - signal.SIGKILL, 256 - signal.SIGTERM}
 """Exit codes of `run_with_parent` for a server that others ended."""
@@ -57,6 +64,22 @@ def find_redis_server() -> Path:
     )
 
 
+def _socket_directory() -> Path:
+    """Make a directory whose socket file has a name that the kernel can hold."""
+    longest = _SOCKET_PATH_BYTES - len(f"/{_PREFIX}abcdefgh/{_SOCKET}")
+    short = len(os.fsencode(tempfile.gettempdir())) <= longest
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=None if short else "/tmp"))  # noqa: S108
+
+
+def remove_socket(url: str) -> None:
+    """Remove what the server at `url` leaves when its process and its starter's are killed."""
+    socket = Path(unquote(urlsplit(url).path))
+    if socket.name == _SOCKET and socket.parent.name.startswith(_PREFIX):
+        with suppress(OSError):  # of another user, or not only its own
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()
+
+
 class EmbeddedRedis:
     """A server on a socket file only this user can reach; ends with this process.
 
@@ -78,13 +101,13 @@ class EmbeddedRedis:
         self._server = server or find_redis_server()
         self._options = options
         self._inherit = inherit
-        self._sockets = Path(tempfile.mkdtemp(prefix="workload-"))
+        self._sockets = _socket_directory()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Address for `workload.queue.connect`."""
-        return f"unix://{self._sockets}/redis.sock"
+        return f"unix://{quote(str(self._sockets / _SOCKET))}"
 
     def __enter__(self) -> Self:
         try:
@@ -114,7 +137,7 @@ class EmbeddedRedis:
         command = [
             str(self._server),
             *("--port", "0"),
-            *("--unixsocket", f"{self._sockets}/redis.sock", "--unixsocketperm", "700"),
+            *("--unixsocket", f"{self._sockets / _SOCKET}", "--unixsocketperm", "700"),
             *("--dir", str(self.directory.resolve())),
             *("--appendonly", "yes", "--appendfsync", "everysec"),
             *("--save", "", "--maxmemory-policy", "noeviction"),

@@ -10,10 +10,11 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError, WorkloadError
-from workload.local.redis_server import EmbeddedRedis, EndedAtStart
+from workload.local.redis_server import EmbeddedRedis, EndedAtStart, remove_socket
 from workload.retry import retry
 from workload.share.durable import write_atomic, writing
 from workload.text import printable
@@ -60,7 +61,10 @@ def reach(root: Path, *, mend: bool = False, look: bool = False) -> Iterator[str
         WorkloadError: Redis can't load its files.
     """
     if not (root / DIRECTORY).is_dir():
-        raise UsageError(f"{root}: no run has used this share; start one with `workload run`")
+        raise UsageError(
+            f"{root}: no run has used this share; start one with "
+            f"`workload run --share {quote(str(root))}`"
+        )
     if look and not _writable(root / DIRECTORY):
         with _copy(root) as url:
             yield url
@@ -137,6 +141,8 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
 def _server(root: Path, lock: int, *, mend: bool) -> Iterator[EmbeddedRedis]:
     """Run the server, which itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
+    with suppress(FileNotFoundError):  # only a server that was killed leaves it
+        remove_socket((directory / "address").read_text("utf-8"))
     with _started(EmbeddedRedis(directory, inherit=(lock,)), root, mend=mend) as server:
         write_atomic(directory / "address", server.url.encode())
         try:
@@ -160,8 +166,8 @@ def _started(server: EmbeddedRedis, root: Path, *, mend: bool = False) -> Iterat
                 raise
             if not mend:
                 raise WorkloadError(
-                    f"{error}; `workload queue rebuild --share {root}` sets files aside that Redis "
-                    "can't load, and makes the queue again from the share"
+                    f"{error}; `workload queue rebuild --share {quote(str(root))}` sets files "
+                    "aside that Redis can't load, and makes the queue again from the share"
                 ) from error
             _start_without_files(server, root, error)
         yield server

@@ -7,7 +7,6 @@ from 0) and what is allowed.
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20_000_000
 """Most rows of a day; a few bytes of parquet can claim billions."""
-MAX_BYTES = 1 << 30
-"""Most bytes that a csv.gz may expand to."""
-MAX_EXPANSION = 100
-"""Most times its own size a csv.gz may expand to; real ones reach about 10."""
 
 
 class Kind(StrEnum):
@@ -57,7 +52,7 @@ def read_table(content: bytes, suffix: str) -> Table:
 
     Args:
         content: the bytes.
-        suffix: `.pkl`, `.parquet`, `.csv` or `.csv.gz`.
+        suffix: `.pkl`, `.parquet` or `.csv`.
 
     Raises:
         DatasetRefused: the bytes rule the file out.
@@ -129,31 +124,10 @@ def _from_csv(content: bytes) -> Table:
     return Table(table.column_names, lambda name, kind: _from_arrow(name, kind, table.column(name)))
 
 
-def _from_csv_gz(content: bytes) -> Table:
-    limit = min(MAX_BYTES, MAX_EXPANSION * len(content) + 4096)
-    parts: list[bytes] = []
-    size = 0
-    while content:  # a gzip file may have several members
-        member = zlib.decompressobj(wbits=31)
-        part = member.decompress(content, limit - size + 1)
-        size += len(part)
-        if size > limit:
-            raise DatasetRefused(
-                f"expands to more than {limit} bytes; allowed are {MAX_EXPANSION} times its size "
-                f"and {MAX_BYTES} bytes"
-            )
-        if not member.eof:
-            raise DatasetRefused("ends in the middle of the compressed data")
-        parts.append(part)
-        content = member.unused_data.lstrip(b"\0")  # padding, as gzip itself allows
-    return _from_csv(b"".join(parts))
-
-
 _DECODERS: dict[str, Callable[[bytes], Table]] = {
     ".pkl": _from_pickle,
     ".parquet": _from_parquet,
     ".csv": _from_csv,
-    ".csv.gz": _from_csv_gz,
 }
 
 
