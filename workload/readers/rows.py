@@ -6,7 +6,8 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
-from workload.readers.table import MAX_BYTES, MAX_EXPANSION, MAX_ROWS
+from workload.readers.table import MAX_ROWS
+from workload.share.compression import MAX_BYTES, MAX_EXPANSION
 
 if TYPE_CHECKING:
     from pathlib import Path
