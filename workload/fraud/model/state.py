@@ -200,11 +200,18 @@ class State:
             ValueError: the arrays are of another layout, thus of another version of this module.
         """
         empty = cls.empty()
+        amounts = arrays["amounts"]
+        if (amounts.dtype, amounts.shape) != (empty.amounts.dtype, empty.amounts.shape):
+            raise ValueError(
+                f"amounts of {amounts.size} bins; this version has {AMOUNT_BINS} twice"
+            )
+        if any(type(arrays[name]) is not float for name in ("transactions", "roots")):
+            raise ValueError("the sums of all transactions are not numbers")
         return cls(
             date=dt.date.fromisoformat(arrays["date"]) if arrays["date"] else None,
             customers=Table.from_arrays(arrays["customers"], empty.customers),
             terminals=Table.from_arrays(arrays["terminals"], empty.terminals),
-            amounts=arrays["amounts"],
+            amounts=amounts,
             transactions=arrays["transactions"],
             roots=arrays["roots"],
             pending=tuple(Labels.from_arrays(labels) for labels in arrays["pending"]),
