@@ -11,8 +11,8 @@ from workload.fraud.metrics import evaluate
 from workload.fraud.model import features
 from workload.fraud.model.learner import Learner
 from workload.fraud.model.state import LABEL_LAG_DAYS, MOST_ENTITIES, State
+from workload.fraud.rows import rows_at_least
 from workload.fraud.transactions import LABELS, Day, day_from_file
-from workload.readers.rows import rows_at_least
 from workload.trainers.protocol import Trained
 
 if TYPE_CHECKING:

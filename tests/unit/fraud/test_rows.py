@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.support.fleet import write_day
-from workload.readers.rows import rows_at_least
+from workload.fraud.rows import rows_at_least
 from workload.readers.table import MAX_ROWS
 
 if TYPE_CHECKING:
