@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +25,10 @@ CACHED = 90.0
 
 
 class Trainer:
-    """Takes any bytes."""
+    """Takes any bytes, as one row."""
 
-    def prepare(self, file: Any) -> Any:
-        return file
+    def prepare(self, _file: Any) -> Any:
+        return SimpleNamespace(rows=1, date=dt.date(2018, 4, 9))
 
 
 class Waiting:
