@@ -466,6 +466,18 @@ def test_damaged_checkpoint_whose_right_bytes_are_nowhere_is_learned_again(
     assert world.learn() == undisturbed
 
 
+def test_checkpoint_of_a_day_of_which_the_ledger_names_another_is_not_believed(
+    world: World, undisturbed: str
+) -> None:
+    line, path = world.lines()[3], world.published(DAYS[3])
+    (world.share.output / ".checkpoints" / f"{line['checkpoint']}.pkl").unlink()
+    other = damaged(path.read_bytes())
+    replace(path, other)
+    CheckpointStore(world.share).write(other)
+    assert world.rebuild() == Rebuilt(DAYS[:3], DAYS[3:], [])
+    assert world.learn() == undisturbed
+
+
 @pytest.mark.parametrize("day", [1, 3])
 def test_without_a_ledger_a_damaged_checkpoint_proves_nothing(
     world: World, day: int, undisturbed: str
