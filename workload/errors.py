@@ -60,7 +60,19 @@ class DatasetRefused(WorkloadError):
 
 
 class DatasetFailed(WorkloadError):
-    """Work on a dataset failed for a reason that may pass: I/O, memory, a file not visible yet."""
+    """Work on a dataset failed for a reason that may pass: I/O, memory, a file not visible yet.
+
+    Attributes:
+        attempts: after how many the chain halts; None for as many as the worker's settings say.
+    """
+
+    attempts: int | None = None
+
+
+class DatasetTooLarge(DatasetFailed):
+    """A dataset needs more memory than its worker has: the chain halts until an operator acts."""
+
+    attempts = 1
 
 
 class LeaseLost(WorkloadError):

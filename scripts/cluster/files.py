@@ -20,7 +20,7 @@ from scripts.cluster.pipes import talking
 from scripts.cluster.resuming import ResumedTransfer
 from workload.errors import UsageError
 from workload.share.durable import sha256, sync
-from workload.share.listing import dataset_files
+from workload.share.listing import dataset_files, left_out
 from workload.share.store import OUTPUT
 from workload.share.stream import (
     END,
@@ -35,6 +35,7 @@ from workload.share.stream import (
     read_list,
     request_line,
 )
+from workload.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ _ASKED = 16
 def send_all(directory: Path, pod: str) -> None:
     """Copy the datasets that the share does not have."""
     paths = dataset_files(directory)
+    for line in left_out(directory):
+        print(printable(line), file=sys.stderr)  # noqa: T201
     print(f"{len(paths)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
     sending = _Sending(paths, Line())
     sending.persist(pod)

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
+def open_queue(
+    share: Path | None, *, mend: bool = False, look: bool = False
+) -> Iterator[tuple[Queue, Settings]]:
     """Yield a session with the configured queue, or with that of a local share, and the settings.
+
+    Args:
+        share: root of the local share; None for the queue of the settings.
+        mend: see `workload.local.share_queue.reach`.
+        look: likewise.
 
     Raises:
         UsageError: a setting is wrong, or no run has used the local share.
@@ -27,7 +34,7 @@ def open_queue(share: Path | None) -> Iterator[tuple[Queue, Settings]]:
     from workload.queue import Queue, RetryPolicy, connect
 
     if share is not None:
-        with reach(share) as url:
+        with reach(share, mend=mend, look=look) as url:
             os.environ.update(WORKLOAD_SHARE=str(share.resolve()), WORKLOAD_REDIS_URL=url)
             os.environ.pop("REDIS_PASSWORD", None)
             settings = Settings.load()

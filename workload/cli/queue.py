@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +36,8 @@ _VERDICTS = {
     "waiting": "already queued",
     "processing": "in progress",
     "committed": "already committed",
-    "refused": "refused; `workload queue rebuild` readmits it once it is repaired",
-    "skipped": "skipped; `workload queue rebuild` readmits it",
+    "refused": "refused; `{rebuild}` readmits it once it is repaired",
+    "skipped": "skipped; `{rebuild}` readmits it",
 }
 """What the queue's answers to `push` and `retry` mean."""
 
@@ -63,7 +64,7 @@ def push(
     for name in names:
         verdict = "waiting" if name in seen else verdicts[name]
         seen.add(name)
-        note = "" if verdict == "pushed" else f" (not pushed: {_VERDICTS[verdict]})"
+        note = "" if verdict == "pushed" else f" (not pushed: {_meaning(verdict, share)})"
         typer.echo(printable(name) + note)
     typer.echo(f"Queue length: {length}")
 
@@ -75,7 +76,7 @@ def show_status(
     share: ShareOption = None,
 ) -> int:
     """Show what waits, what is in progress, and where the chain is."""
-    with open_queue(share) as (queue, _):
+    with open_queue(share, look=True) as (queue, _):
         status = queue.status()
     typer.echo(_as_json(status) if as_json else _as_text(status))
     return ExitCode.INCOMPLETE if status.halted else ExitCode.DONE
@@ -84,7 +85,7 @@ def show_status(
 @app.command("dead", epilog="Example: `workload queue dead`")
 def list_dead(share: ShareOption = None) -> None:
     """List the dead letters: datasets refused for their content, or skipped by hand."""
-    with open_queue(share) as (queue, _):
+    with open_queue(share, look=True) as (queue, _):
         dead = queue.status().dead
     for letter in dead:
         typer.echo(printable(f"{letter.dataset}: {letter.kind}: {letter.reason}"))
@@ -100,12 +101,18 @@ def retry(
     share: ShareOption = None,
 ) -> int:
     """Let a halted chain try its dataset again."""
-    with open_queue(share) as (queue, _):
-        verdicts = queue.retry(paths or [])
+    with open_queue(share) as (queue, settings):
+        halted = queue.status().halted
+        verdicts = queue.retry(
+            [
+                path if halted and path == halted.dataset else _item(path, settings.share)
+                for path in paths or []
+            ]
+        )
     if not verdicts:
         typer.echo("the chain is not halted")
     for path, verdict in verdicts.items():
-        typer.echo(f"{printable(path)}: {_VERDICTS[verdict]}")
+        typer.echo(f"{printable(path)}: {_meaning(verdict, share)}")
     return (
         ExitCode.DONE
         if all(verdict == "retried" for verdict in verdicts.values())
@@ -119,12 +126,14 @@ def skip(
     share: ShareOption = None,
 ) -> None:
     """Leave an unfinished dataset out, so that the chain continues without it."""
-    with open_queue(share) as (queue, _):
-        if not queue.skip(path, "skipped by an operator"):
+    with open_queue(share) as (queue, settings):
+        # As it is written first: anyone may have pushed another spelling.
+        names = dict.fromkeys((path, _item(path, settings.share)))
+        if not any(queue.skip(name, "skipped by an operator") for name in names):
             raise UsageError(
-                f"{path}: neither waiting nor in progress; `workload queue status` shows both"
+                f"{path}: neither waiting nor in progress; `{_command('status', share)}` shows both"
             )
-    typer.echo(f"{path}: skipped; `workload queue rebuild` readmits it")
+    typer.echo(f"{path}: {_meaning('skipped', share)}")
 
 
 @app.command(epilog="Example: `workload queue rebuild`")
@@ -140,11 +149,12 @@ def rebuild(
     """
     from workload.engine.reconcile import any_record
     from workload.engine.reconcile import rebuild as rebuild_queue
-    from workload.local.display import counting
+    from workload.local.display import counting, warn
+    from workload.share.listing import left_out
     from workload.share.store import Share
     from workload.trainers.loading import load
 
-    with open_queue(share) as (queue, settings):
+    with open_queue(share, mend=True) as (queue, settings):
         store = Share(settings.share, settings.visibility_seconds)
         store.probe_writable()
         trainer, learned = with_label(trainer, label), any_record(store)
@@ -152,6 +162,7 @@ def rebuild(
             trainer = with_options(trainer, learned["options"])
         with counting("Reading", None) as advance:
             rebuilt = rebuild_queue(queue, store, load(trainer), advance)
+        warn(left_out(settings.share / "datasets"))
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"
@@ -201,22 +212,43 @@ def _as_text(status: Status) -> str:
 
 
 def _training_datasets(root: Path) -> list[str]:
-    from workload.share.listing import training_datasets
+    from workload.local.display import warn
+    from workload.share.listing import left_out, training_datasets
     from workload.share.store import TRAINING
 
     names = training_datasets(root)
+    warn(left_out(root / "datasets"))
     if not names:
         raise UsageError(f"{root / TRAINING}: no datasets; copy them there first")
     return names
 
 
+def _command(name: str, share: Path | None) -> str:
+    """Return a command of this group for the same queue, to be typed."""
+    return f"workload queue {name}" + (f" --share {quote(str(share))}" if share else "")
+
+
+def _meaning(verdict: str, share: Path | None) -> str:
+    return _VERDICTS[verdict].format(rebuild=_command("rebuild", share))
+
+
 def _below_share(path: str, root: Path) -> str:
+    """Return a path that is there as the queue names it.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    name = _item(path, root)
+    if root.is_dir() and not (root / name).is_file():
+        raise UsageError(f"{path}: no such file below the share {root}; nothing was pushed")
+    return name
+
+
+def _item(path: str, root: Path) -> str:
     """Return a path as the queue names it: relative to the share, also if given from outside."""
     name = PurePosixPath(path)
     for base in (root, root.resolve()):
         for candidate in (name, PurePosixPath(Path(path).absolute())):
             if candidate.is_absolute() and candidate.is_relative_to(base):
                 name = candidate.relative_to(base)
-    if root.is_dir() and not (root / name).is_file():
-        raise UsageError(f"{path}: no such file below the share {root}; nothing was pushed")
     return str(name)

@@ -35,13 +35,15 @@ def check_trainer(
     Nothing is written.
     """
     from workload.engine.trainer_check import check, learn
-    from workload.local.display import counting
+    from workload.local.display import counting, warn
+    from workload.share.listing import beside_days
     from workload.trainers.loading import load
 
     learner = load(trainer)
     if hashes:
         typer.echo(json.dumps(asdict(learn(learner, datasets, resumed=resumed))))
         return ExitCode.DONE
+    warn(beside_days(datasets))
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
     with counting("Checking", None) as advance:
         checked = check(learner, datasets, arguments, advance)

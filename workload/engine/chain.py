@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
-from workload.engine import canonical, numeric
-from workload.engine.checkpoints import FORMAT, checkpoint_name, load
+from workload.engine import canonical, memory, numeric
+from workload.engine.checkpoints import FORMAT, checkpoint_name, load, read_plain
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
@@ -82,6 +82,9 @@ class ChainState(Generic[M]):
             model = trainer.load(tree)
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from error
+        except (LookupError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{what}: the trainer can't load it ({reason})") from error
         return cls(model, record, sha256(content))
 
     @classmethod
@@ -94,7 +97,11 @@ class ChainState(Generic[M]):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
         try:
-            return cls.from_bytes(trainer, path.read_bytes(), str(path))
+            content = read_plain(path)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from error
+        try:
+            return cls.from_bytes(trainer, content, str(path))
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -112,8 +119,12 @@ def read(
 
     Raises:
         DatasetRefused: the file can't be used; the message does not repeat its path.
+        DatasetTooLarge: it needs more memory than this process may have.
         OSError: the file cannot be read.
     """
+    bytes_per_row = getattr(trainer, "bytes_per_row", 0)
+    rows = trainer.rows_at_least(path) if hasattr(trainer, "rows_at_least") else 0
+    memory.require(path.name, max(path.stat().st_size, rows * bytes_per_row))
     file = read_file(path, date)
     try:
         data = trainer.prepare(file)
@@ -121,6 +132,7 @@ def read(
         raise DatasetRefused(" ".join(str(error).splitlines())) from error
     if date is not None and data.date != date:
         raise DatasetRefused(f"the rows are of {data.date}, the name promises {date}")
+    memory.require(path.name, data.rows * bytes_per_row)
     return Dataset(name or path.name, file.sha256, data)
 
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workload.engine.checkpoints import CheckpointStore
+from workload.engine.checkpoints import CheckpointStore, check_names, read_plain
 from workload.errors import UsageError
 from workload.queue import Commit, Queue
 from workload.share.durable import write_atomic, writing
@@ -64,13 +64,14 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         UsageError: the file is not a ledger.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    try:
+        content = read_plain(path)
         lines = [json.loads(line) for line in content.decode().splitlines()]
         if not all(isinstance(line, dict) and line.keys() >= _FIELDS for line in lines):
             raise ValueError("a line lacks fields")  # noqa: TRY301
+        for line in lines:
+            check_names(line)
+    except FileNotFoundError:
+        return []
     except ValueError as error:
         raise UsageError(
             f"{path}: not a ledger of this version ({error}); "
@@ -121,8 +122,9 @@ class Projector:
             if not commits:
                 break
             for commit in commits:
-                if commit.record["checkpoint"] not in proven:
-                    store.publish(commit.record)
+                record = commit.record
+                if record["checkpoint"] not in proven or store.withdrawn(record):
+                    store.publish(record)
                 self._lines.append(ledger_line(commit))
             self._write(force=force)
         self._write(force=force)
@@ -144,7 +146,7 @@ def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     path = share.output / LEDGER_FILE
     with writing(path):
-        if not path.exists() or path.read_bytes() != content:
+        if not path.is_file() or path.read_bytes() != content:
             write_atomic(path, content)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.chain import read
-from workload.engine.checkpoints import CheckpointStore
+from workload.engine.checkpoints import CheckpointStore, check_record
 from workload.engine.ledger import (
     LEDGER_FILE,
     commit_of,
@@ -19,9 +19,9 @@ from workload.engine.ledger import (
     read_ledger,
     write_ledger,
 )
-from workload.errors import DatasetRefused, UsageError
+from workload.errors import DatasetRefused, DatasetTooLarge, UsageError
 from workload.queue import Commit, DeadLetter
-from workload.share.dataset_file import SUFFIXES, name_date
+from workload.share.dataset_file import ALLOWED, name_date
 from workload.share.durable import sha256
 from workload.share.listing import training_datasets
 from workload.share.store import TRAINING
@@ -29,7 +29,7 @@ from workload.trainers.identity import require_name
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from workload.queue import Queue
@@ -89,9 +89,10 @@ def rebuild(
     """Restore the queue from the files: keep the chain they prove, requeue the rest.
 
     Datasets are taken in date order: those in `datasets/training`, and those from elsewhere that
-    are learned or unfinished. A learned dataset is kept when its checkpoint continues the chain
-    kept so far and its file still has the hash that was learned. The names of other checkpoints
-    are withdrawn, so that nothing takes them for committed.
+    are learned or unfinished. A learned dataset is kept when its checkpoint is proven (`_proven`),
+    continues the chain kept so far and its file still has the hash that was learned. A published
+    name that is lost or has other bytes is given again from `.checkpoints`. The names of other
+    checkpoints are withdrawn, so that nothing takes them for committed.
 
     Args:
         queue: replaced as a whole; workers at work lose their leases.
@@ -102,19 +103,19 @@ def rebuild(
     Raises:
         UsageError: there is no dataset on the share, or its chain is another trainer's.
     """
-    published = dict(CheckpointStore(share).published())
-    records = {record["dataset"]: record for record in published.values() if record}
+    store = CheckpointStore(share)
+    published = dict(store.published())
+    ledger = {line["dataset"]: commit_of(line) for line in _sound_lines(share)}
+    records = _proven(store, ledger, published.values())
     for learned in records.values():
         require_name(trainer.name, learned)
     names = {*training_datasets(share.root), *queue.unfinished()}
     names |= {dataset for dataset in records if (share.root / dataset).is_file()}
     datasets, refused = _dated(names, learned=set(records))
     if not names:
-        allowed = ", ".join(SUFFIXES)
         raise UsageError(
-            f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {allowed}"
+            f"{share.root / TRAINING}: no datasets; allowed are YYYY-MM-DD with {ALLOWED}"
         )
-    ledger = {line["checkpoint"]: commit_of(line) for line in ledger_if_any(share)}
     kept: list[Commit] = []
     waiting: list[str] = []
     for dataset in datasets:
@@ -123,24 +124,68 @@ def rebuild(
         try:
             path = share.dataset_path(dataset)
             if record and not waiting and _continues(kept, record, path, trainer.options):
-                kept.append(ledger.get(record["checkpoint"]) or _commit_of(record, share.output))
+                kept.append(ledger.get(dataset) or _commit_of(record, share.output))
                 continue
             read(trainer, path, date=name_date(dataset))
         except DatasetRefused as error:
             refused.append(DeadLetter(dataset, "refused", str(error)))
-        except FileNotFoundError:
-            waiting.append(dataset)  # a worker waits for it, and says so
+        except (FileNotFoundError, DatasetTooLarge):
+            waiting.append(dataset)  # a worker, which may have more memory, waits or says so
         else:
             waiting.append(dataset)
     lines = [ledger_line(commit) for commit in kept]
     write_ledger(share, lines)  # first: a longer ledger would prove what is to be learned again
     queue.restore(kept, replace=True, waiting=waiting, dead=refused)
     write_ledger(share, lines)  # a worker may have written the old one meanwhile
-    kept_names = {line["checkpoint_file"] for line in lines}
-    for path in published:
-        if path.name not in kept_names:
-            path.unlink(missing_ok=True)
+    _publish_only(store, lines, published)
     return Rebuilt([commit.record["dataset"] for commit in kept], waiting, refused)
+
+
+def _publish_only(
+    store: CheckpointStore, lines: Sequence[Mapping[str, Any]], published: Iterable[Path]
+) -> None:
+    """Give the checkpoints of a ledger their published names, and withdraw all others."""
+    names = {line["checkpoint_file"] for line in lines}
+    for path in published:
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+    for line in lines:
+        store.publish(line)
+
+
+def _sound_lines(share: Share) -> list[dict[str, Any]]:
+    """Return the ledger's lines up to the first that the chain would not have written."""
+    lines = ledger_if_any(share)
+    for number, line in enumerate(lines):
+        try:
+            check_record(line)
+        except ValueError:
+            return lines[:number]
+    return lines
+
+
+def _proven(
+    store: CheckpointStore,
+    ledger: Mapping[str, Commit],
+    published: Collection[Mapping[str, Any]],
+) -> dict[str, Mapping[str, Any]]:
+    """Return the records, by dataset, whose checkpoints have the bytes that they must have.
+
+    The ledger says which those are. Where it has no line, a published checkpoint is believed whose
+    bytes lie in `.checkpoints` under their hash, or that another one was learned from.
+    """
+    bases = {record["base"] for record in published if record}
+    records = {
+        record["dataset"]: record
+        for record in published
+        if record
+        and record["dataset"] not in ledger
+        and (record["checkpoint"] in bases or store.keeps(record["checkpoint"]))
+    }
+    for dataset, commit in ledger.items():
+        if store.find(commit.record["checkpoint"], dataset) is not None:
+            records[dataset] = commit.record
+    return records
 
 
 def _continues(
@@ -148,13 +193,15 @@ def _continues(
 ) -> bool:
     """Return whether a checkpoint's record continues the chain so far, on the file as it is."""
     head = kept[-1].record["checkpoint"] if kept else None
-    if record["base"] != head or record["options"] != options:
+    if (record["order"], record["base"]) != (len(kept) + 1, head) or record["options"] != options:
         return False
     return bool(record["sha256"] == sha256(path))
 
 
 def any_record(share: Share) -> dict[str, Any]:
     """Return the record of a checkpoint on the share; empty when there is none."""
+    for line in _sound_lines(share):
+        return line
     published = CheckpointStore(share).published()
     return next((record for _, record in published if record), {})
 

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from workload.engine.ledger import LEDGER_FILE, read_ledger
@@ -92,7 +93,8 @@ def rewrite_report(root: Path) -> tuple[Path, Path]:
     lines = read_ledger(output / LEDGER_FILE)
     if not lines:
         raise UsageError(
-            f"{output / LEDGER_FILE}: no ledger; `workload run --share {root}` makes one"
+            f"{output / LEDGER_FILE}: no ledger; "
+            f"`workload run --share {quote(str(root))}` makes one"
         )
     with writing(output):
         return _write(output, lines, trainer_of(lines[-1]))

@@ -18,6 +18,7 @@ from workload.engine.lease_keeper import LeaseKeeper
 from workload.engine.ledger import Projector, headline
 from workload.engine.reconcile import reconcile
 from workload.engine.reporting import refresh_report
+from workload.engine.stopwatch import Stopwatch
 from workload.engine.testing_set import TestingSet
 from workload.errors import (
     ChainHalted,
@@ -186,7 +187,7 @@ class Worker:
     def _process(self, lease: Lease, turn: Turn | None) -> None:
         """Take one claimed dataset to its end: committed, refused, failed or lost."""
         log.info("Processing dataset: %s", lease.dataset)
-        started, clock = time.time(), _Clock()
+        started, clock = time.time(), Stopwatch()
         try:
             dataset = self._prepare(lease)
             clock.lap("prepare")
@@ -201,7 +202,7 @@ class Worker:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
             self._state = None
         except DatasetFailed as error:
-            self._fail(lease, str(error))
+            self._fail(lease, str(error), error.attempts)
         except WorkloadError:
             raise  # not the dataset's fault
         except Exception as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
@@ -244,13 +245,13 @@ class Worker:
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
 
     def _train_and_commit(
-        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: _Clock, started: float
+        self, lease: Lease, head: Head, dataset: Dataset[Any], clock: Stopwatch, started: float
     ) -> None:
         if self._reconcile():
             self.queue.hand_back()
             raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
-        testing, untested = self._testing.after(base)
+        testing, untested = self._testing.after(base, lease.dataset)
         self.keeper.raise_if_lost(lease)
         state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
         self.keeper.raise_if_lost(lease)
@@ -288,14 +289,14 @@ class Worker:
                 raise DatasetFailed(str(error)) from error
         return self._state
 
-    def _fail(self, lease: Lease, reason: str) -> None:
+    def _fail(self, lease: Lease, reason: str, limit: int | None = None) -> None:
         """Count a failed attempt, after a pause that grows with the attempts."""
         reason = " ".join(reason.split())
         log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
         backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
         self.termination.pause(backoff)
         with suppress(LeaseLost):
-            outcome, attempts = self.queue.fail(lease, reason)
+            outcome, attempts = self.queue.fail(lease, reason, limit)
             log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
 
     def _wait_for_first(self, seconds: float) -> None:
@@ -326,20 +327,3 @@ class Worker:
             )
         log.info("Queue empty, exiting")
         return ExitCode.INCOMPLETE if status.dead or left else ExitCode.DONE
-
-
-class _Clock:
-    """Seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 6)
-        self._last = now
-
-    @property
-    def total(self) -> float:
-        return sum(self.seconds.values()) - self.seconds.get("wait", 0.0)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, unquote, urlsplit
 
 import redis
 
@@ -26,6 +30,17 @@ _BUNDLED = (
 """Packages that carry a server, and where inside."""
 
 _START_SECONDS = 60.0
+
+_PREFIX, _SOCKET = "workload-", "redis.sock"
+_SOCKET_PATH_BYTES = 103
+"""Longest path of a socket file, on macOS; Linux has 107."""
+
+_KILLED = {256 - signal.SIGKILL, 256 - signal.SIGTERM}
+"""Exit codes of `run_with_parent` for a server that others ended."""
+
+
+class EndedAtStart(WorkloadError):
+    """A server ended by itself before it answered."""
 
 
 def find_redis_server() -> Path:
@@ -49,6 +64,22 @@ def find_redis_server() -> Path:
     )
 
 
+def _socket_directory() -> Path:
+    """Make a directory whose socket file has a name that the kernel can hold."""
+    longest = _SOCKET_PATH_BYTES - len(f"/{_PREFIX}abcdefgh/{_SOCKET}")
+    short = len(os.fsencode(tempfile.gettempdir())) <= longest
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=None if short else "/tmp"))  # noqa: S108
+
+
+def remove_socket(url: str) -> None:
+    """Remove what the server at `url` leaves when its process and its starter's are killed."""
+    socket = Path(unquote(urlsplit(url).path))
+    if socket.name == _SOCKET and socket.parent.name.startswith(_PREFIX):
+        with suppress(OSError):  # of another user, or not only its own
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()
+
+
 class EmbeddedRedis:
     """A server on a socket file only this user can reach; ends with this process.
 
@@ -70,16 +101,20 @@ class EmbeddedRedis:
         self._server = server or find_redis_server()
         self._options = options
         self._inherit = inherit
-        self._sockets = Path(tempfile.mkdtemp(prefix="workload-"))
+        self._sockets = _socket_directory()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Address for `workload.queue.connect`."""
-        return f"unix://{self._sockets}/redis.sock"
+        return f"unix://{quote(str(self._sockets / _SOCKET))}"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            raise
         return self
 
     def __exit__(
@@ -95,13 +130,14 @@ class EmbeddedRedis:
         """Start the server and wait until it answers.
 
         Raises:
-            WorkloadError: it ended or did not answer; the message quotes its last line.
+            EndedAtStart: it ended by itself; the message quotes its last line.
+            WorkloadError: it did not answer, or was killed; likewise.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [
             str(self._server),
             *("--port", "0"),
-            *("--unixsocket", f"{self._sockets}/redis.sock", "--unixsocketperm", "700"),
+            *("--unixsocket", f"{self._sockets / _SOCKET}", "--unixsocketperm", "700"),
             *("--dir", str(self.directory.resolve())),
             *("--appendonly", "yes", "--appendfsync", "everysec"),
             *("--save", "", "--maxmemory-policy", "noeviction"),
@@ -125,8 +161,10 @@ class EmbeddedRedis:
             except redis.AuthenticationError:
                 pass  # it is up and wants a password
             except redis.ConnectionError as error:
+                ended = self._process.poll() not in {None, *_KILLED}
                 self.stop()
-                raise WorkloadError(f"{self._server} did not start: {self._last_line()}") from error
+                kind = EndedAtStart if ended else WorkloadError
+                raise kind(f"{self._server} did not start: {self._last_line()}") from error
 
     def _is_starting(self, error: Exception) -> bool:
         if isinstance(error, redis.AuthenticationError) or self._process is None:
@@ -151,5 +189,6 @@ class EmbeddedRedis:
 
     def _last_line(self) -> str:
         log = self.directory / "redis.log"
-        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+        text = log.read_text("utf-8", "replace") if log.exists() else ""
+        lines = [line for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else "it wrote nothing"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from workload.engine.ledger import ledger_if_any
 from workload.engine.reporting import closing_line, next_command, refresh_report
 from workload.errors import UsageError
-from workload.local.display import RunDisplay, counting
+from workload.local.display import RunDisplay, counting, warn
 from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
-from workload.share.listing import training_datasets
+from workload.share.durable import sha256, writing
+from workload.share.listing import left_out, testing_dataset, training_datasets
 from workload.text import printable
 from workload.trainers.identity import require_setting
 from workload.trainers.loading import name_of
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 SIMULATED_DAYS = 30
 """Days simulated when neither datasets nor a number of days is given for an empty share."""
+
+
+_SIMULATED = ".simulated-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ def run_locally(
     share = local_share(root)
     with serve(share.root) as server:
         share.probe_writable()
+        share.sweep(0.0)  # this run is alone
         for line in ledger_if_any(share)[-1:]:
             require_setting(trainer, line)  # before files of another kind get there
         if datasets is not None:
@@ -79,6 +86,8 @@ def run_locally(
                     "files with --datasets"
                 )
             _simulate(share, days or SIMULATED_DAYS, simulation)
+        else:
+            warn(left_out(share.root / "datasets"))
         with RunDisplay() as display:
             outcome = Supervisor(share, workers, display, trainer, server).run()
     if outcome.ledger:
@@ -90,6 +99,7 @@ def run_locally(
 def _transfer(share: Share, datasets: Path) -> None:
     from workload.share.transfer import transfer  # noqa: PLC0415
 
+    warn(left_out(datasets))
     with counting("Transferring", None) as advance:
         done = transfer(datasets, share.root, advance)
     print(  # noqa: T201
@@ -100,12 +110,27 @@ def _transfer(share: Share, datasets: Path) -> None:
 def _simulate(share: Share, days: int, simulation: Simulation) -> None:
     from workload.share.transfer import transfer  # noqa: PLC0415
 
+    for left in share.root.glob(f"{_SIMULATED}*"):  # by a run that was killed; this one is alone
+        rmtree(left, ignore_errors=True)
     # Through a transfer: a file that may have been learned is never replaced by another.
-    with TemporaryDirectory(prefix=".simulated-", dir=share.root) as directory:
+    with (
+        writing(share.root),
+        TemporaryDirectory(prefix=_SIMULATED, dir=share.root, ignore_cleanup_errors=True) as made,
+    ):
         with counting("Simulating", days + 1) as advance:
-            simulation.write(Path(directory), days, lambda path, _: advance(path.name))
-        transfer(Path(directory), share.root)
+            simulation.write(Path(made), days, lambda path, _: advance(path.name))
+        # The day after the last is for testing: a longer run has another than the chain began with.
+        tested = testing_dataset(share.root) if training_datasets(share.root) else None
+        kept = tested and all(sha256(tested) != sha256(new) for new in Path(made).glob("testing/*"))
+        if kept:
+            rmtree(Path(made) / "testing")
+        transfer(Path(made), share.root)
     print(f"Simulated {days} days of {simulation.what}")  # noqa: T201
+    if tested and kept:
+        print(  # noqa: T201
+            f"The testing dataset stays {tested.relative_to(share.root)}: days from its own on are "
+            "learned without that test"
+        )
 
 
 def _summarize(root: Path, outcome: Outcome) -> None:
@@ -113,7 +138,7 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     lines = outcome.ledger
     learned = lines[len(lines) - outcome.learned :]
     rows = sum(line["rows"] for line in learned)
-    output = root / "output"
+    output, quoted = root / "output", quote(str(root))
     out = [""]
     if learned:
         out.append(
@@ -138,9 +163,10 @@ def _summarize(root: Path, outcome: Outcome) -> None:
     if outcome.status.halted:
         halted = outcome.status.halted
         out.append(f"Halted at {halted.dataset}: {halted.reason}")
-        out.append(f"Next: workload queue retry --share {root}  (or: queue skip {halted.dataset})")
+        out.append(f"Next: workload queue retry --share {quoted}")
+        out.append(f"  or: workload queue skip {quote(halted.dataset)} --share {quoted}")
     elif outcome.status.dead:
-        out.append(f"Next: repair the files, then workload queue rebuild --share {root}")
+        out.append(f"Next: repair the files, then workload queue rebuild --share {quoted}")
     if lines:
         out.append(f"Report: {output / 'report.html'}")
         out.append(f"Model:  {output / lines[-1]['checkpoint_file']}")

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from workload.errors import UsageError
-from workload.local.redis_server import EmbeddedRedis
+from workload.errors import UsageError, WorkloadError
+from workload.local.redis_server import EmbeddedRedis, EndedAtStart, remove_socket
 from workload.retry import retry
 from workload.share.durable import write_atomic, writing
+from workload.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DIRECTORY = ".redis"
+
+_FILES = ("appendonlydir", "appendonly.aof")
+"""Where Redis 7, Valkey and Redis 6 keep what they were told."""
 
 _LOCK_SECONDS = 2.0
 """How long the Redis of a run that was killed may take to end."""
@@ -24,7 +33,7 @@ _LOCK_SECONDS = 2.0
 
 @contextmanager
 def serve(root: Path) -> Iterator[EmbeddedRedis]:
-    """Run the share's Redis while the context lasts.
+    """Run the share's Redis while the context lasts; files that it can't load are set aside.
 
     Raises:
         UsageError: another process serves it already.
@@ -34,29 +43,75 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
             raise UsageError(
                 f"{root}: another run is using this share; wait until it ends, or name another"
             )
-        with _server(root, lock) as server:
+        with _server(root, lock, mend=True) as server:
             yield server
 
 
 @contextmanager
-def reach(root: Path) -> Iterator[str]:
+def reach(root: Path, *, mend: bool = False, look: bool = False) -> Iterator[str]:
     """Yield the address of the share's Redis: the running one, or one started for the moment.
+
+    Args:
+        root: of the share.
+        mend: set files aside that Redis can't load; the caller makes the queue again.
+        look: nothing will be changed, so that a share that can't be written will do.
 
     Raises:
         UsageError: there was never a run on this share.
+        WorkloadError: Redis can't load its files.
     """
     if not (root / DIRECTORY).is_dir():
-        raise UsageError(f"{root}: no run has used this share; start one with `workload run`")
+        raise UsageError(
+            f"{root}: no run has used this share; start one with "
+            f"`workload run --share {quote(str(root))}`"
+        )
+    if look and not _writable(root / DIRECTORY):
+        with _copy(root) as url:
+            yield url
+        return
     with _locked(root, 0.0) as lock:
         if lock is not None:
-            with _server(root, lock) as server:
+            with _server(root, lock, mend=mend) as server:
                 yield server.url
             return
-        try:
-            url = (root / DIRECTORY / "address").read_text("utf-8")
-        except FileNotFoundError as error:
-            raise UsageError(f"{root}: its Redis is starting or ending; try again") from error
-        yield url
+        yield _address(root)
+
+
+def _address(root: Path) -> str:
+    try:
+        return (root / DIRECTORY / "address").read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"{root}: its Redis is starting or ending; try again") from error
+
+
+def _writable(directory: Path) -> bool:
+    lock = directory / "lock"
+    return os.access(directory, os.W_OK | os.X_OK) and (
+        not lock.exists() or os.access(lock, os.R_OK | os.W_OK)
+    )
+
+
+@contextmanager
+def _copy(root: Path) -> Iterator[str]:
+    """Yield the address of a Redis with a copy of the share's queue, or of the running one."""
+    directory = root / DIRECTORY
+    with tempfile.TemporaryDirectory(prefix="workload-look-") as temporary:
+        with suppress(FileNotFoundError, PermissionError), (directory / "lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield _address(root)
+                return
+        for name in _FILES:
+            source, target = directory / name, Path(temporary) / name
+            if source.is_dir():
+                shutil.copytree(source, target, copy_function=shutil.copyfile)
+                target.chmod(0o700)
+            elif source.exists():
+                shutil.copyfile(source, target)
+        _warn(f"{root}: can't be written; this is a copy of its queue")
+        with _started(EmbeddedRedis(Path(temporary)), root) as server:
+            yield server.url
 
 
 @contextmanager
@@ -83,12 +138,76 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
 
 
 @contextmanager
-def _server(root: Path, lock: int) -> Iterator[EmbeddedRedis]:
+def _server(root: Path, lock: int, *, mend: bool) -> Iterator[EmbeddedRedis]:
     """Run the server, which itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
-    with EmbeddedRedis(directory, inherit=(lock,)) as server:
+    with suppress(FileNotFoundError):  # only a server that was killed leaves it
+        remove_socket((directory / "address").read_text("utf-8"))
+    with _started(EmbeddedRedis(directory, inherit=(lock,)), root, mend=mend) as server:
         write_atomic(directory / "address", server.url.encode())
         try:
             yield server
         finally:
             (directory / "address").unlink(missing_ok=True)
+
+
+@contextmanager
+def _started(server: EmbeddedRedis, root: Path, *, mend: bool = False) -> Iterator[EmbeddedRedis]:
+    """Run a server of the share's files.
+
+    With `mend`, files are set aside when it ends on them and starts without them.
+    """
+    with ExitStack() as stack:
+        stack.push(server)
+        try:
+            server.start()
+        except EndedAtStart as error:
+            if not _own_files(server.directory):
+                raise
+            if not mend:
+                raise WorkloadError(
+                    f"{error}; `workload queue rebuild --share {quote(str(root))}` sets files "
+                    "aside that Redis can't load, and makes the queue again from the share"
+                ) from error
+            _start_without_files(server, root, error)
+        yield server
+
+
+def _own_files(directory: Path) -> list[Path]:
+    """Return the files that a server has loaded; none when the fault may be one of permissions."""
+    files = [directory / name for name in _FILES if (directory / name).exists()]
+    inside = [*files, *(path for each in files for path in each.rglob("*"))]
+    return files if all(os.access(path, os.R_OK | os.W_OK) for path in inside) else []
+
+
+def _start_without_files(server: EmbeddedRedis, root: Path, error: EndedAtStart) -> None:
+    """Start a server that ended on its files again without them, and say what that costs.
+
+    Raises:
+        EndedAtStart: it is not for the files, which are where they were.
+    """
+    files = _own_files(server.directory)
+    prefix = time.strftime("damaged-%Y-%m-%d-", time.gmtime())
+    aside = Path(tempfile.mkdtemp(prefix=prefix, dir=server.directory))
+    for path in files:
+        path.rename(aside / path.name)
+    try:
+        server.start()
+    except BaseException:
+        for name in _FILES:  # what the second start has made
+            shutil.rmtree(server.directory / name, ignore_errors=True)
+            (server.directory / name).unlink(missing_ok=True)
+        for path in files:
+            (aside / path.name).rename(path)
+        aside.rmdir()
+        raise
+    _warn(
+        f"{root}: Redis could not load its files and starts without them ({error}); they are kept "
+        f"in {aside}. The queue is made again from ledger, checkpoints and datasets. What only "
+        "Redis knew is gone: which datasets were skipped by hand or queued from outside "
+        "datasets/training, and failed attempts; skip or push those again"
+    )
+
+
+def _warn(text: str) -> None:
+    print(printable(f"workload: {text}"), file=sys.stderr)  # noqa: T201

@@ -159,10 +159,10 @@ class Queue:
         if self._call("refuse", lease.dataset, lease.token, reason) == "lost":
             raise LeaseLost(f"{lease.dataset}: the lease ended before it could be refused")
 
-    def fail(self, lease: Lease, reason: str) -> tuple[str, int]:
-        """Count a failed attempt; return ('retry' | 'halted', attempts so far)."""
+    def fail(self, lease: Lease, reason: str, limit: int | None = None) -> tuple[str, int]:
+        """Count a failed attempt, of `limit`; return ('retry' | 'halted', attempts so far)."""
         outcome, attempts = self._call(
-            "fail", lease.dataset, lease.token, reason, self.limits.max_attempts
+            "fail", lease.dataset, lease.token, reason, limit or self.limits.max_attempts
         )
         if outcome == "lost":
             raise LeaseLost(f"{lease.dataset}: the lease ended before the failure was recorded")

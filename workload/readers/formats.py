@@ -6,11 +6,10 @@ from 0) and what is allowed.
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from workload.errors import DatasetRefused
-from workload.readers.table import MAX_BYTES, MAX_EXPANSION, Kind, Table
+from workload.readers.table import Kind, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ def read_table(content: bytes, suffix: str, needed: Sequence[str]) -> Table:
 
     Args:
         content: the bytes.
-        suffix: `.pkl`, `.parquet`, `.csv` or `.csv.gz`.
+        suffix: `.pkl`, `.parquet` or `.csv`.
         needed: the names that columns will be asked for by; what others hold decides nothing.
 
     Raises:
@@ -65,29 +64,8 @@ def _from_csv(content: bytes, needed: Sequence[str]) -> Table:
     return read_csv(content, needed)
 
 
-def _from_csv_gz(content: bytes, needed: Sequence[str]) -> Table:
-    limit = min(MAX_BYTES, MAX_EXPANSION * len(content) + 4096)
-    parts: list[bytes] = []
-    size = 0
-    while content:  # a gzip file may have several members
-        member = zlib.decompressobj(wbits=31)
-        part = member.decompress(content, limit - size + 1)
-        size += len(part)
-        if size > limit:
-            raise DatasetRefused(
-                f"expands to more than {limit} bytes; allowed are {MAX_EXPANSION} times its size "
-                f"and {MAX_BYTES} bytes"
-            )
-        if not member.eof:
-            raise DatasetRefused("ends in the middle of the compressed data")
-        parts.append(part)
-        content = member.unused_data.lstrip(b"\0")  # padding, as gzip itself allows
-    return _from_csv(b"".join(parts), needed)
-
-
 _DECODERS: dict[str, Callable[[bytes, Sequence[str]], Table]] = {
     ".pkl": _from_pickle,
     ".parquet": _from_parquet,
     ".csv": _from_csv,
-    ".csv.gz": _from_csv_gz,
 }

@@ -9,11 +9,15 @@ import pyarrow.parquet as pq
 
 from workload.errors import DatasetRefused
 from workload.readers import arrow
-from workload.readers.table import MAX_BYTES, MAX_EXPANSION, Kind, Table, check_rows
+from workload.readers.table import Kind, Table, check_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_BYTES = 1 << 31
+"""Most bytes that a file may expand to."""
+MAX_EXPANSION = 100
+"""Most times its own size that a file may expand to; real ones reach about 10."""
 _SLACK = 1 << 24
 """Bytes that a small file may expand to besides."""
 _BATCH = 1 << 20
@@ -57,11 +61,11 @@ def _check_footer(metadata: pq.FileMetaData, size: int) -> None:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     check_rows(max(metadata.num_rows, sum(group.num_rows for group in groups)))
     expanded = sum(max(0, group.total_byte_size) for group in groups)
-    limit = min(2 * MAX_BYTES, MAX_EXPANSION * size + _SLACK)
+    limit = min(MAX_BYTES, MAX_EXPANSION * size + _SLACK)
     if expanded > limit:
         raise DatasetRefused(
             f"expands to {expanded} bytes; allowed are {MAX_EXPANSION} times its size and 16 MiB, "
-            f"and {2 * MAX_BYTES} bytes"
+            f"and {MAX_BYTES} bytes"
         )
 
 

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20_000_000
 """Most rows of a day; a few bytes of parquet can claim billions."""
-MAX_BYTES = 1 << 30
-"""Most bytes that a csv.gz may expand to."""
-MAX_EXPANSION = 100
-"""Most times its own size a csv.gz may expand to; real ones reach about 10."""
 MAX_TEXT = 64
 """Most bytes of a moment as text."""
 

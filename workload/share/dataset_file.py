@@ -12,13 +12,20 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from workload.errors import DatasetRefused
+from workload.share.compression import COMPRESSIONS, expand
 from workload.share.durable import sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIXES = (".pkl", ".parquet", ".csv", ".csv.gz")
-"""Names of dataset files end in one of these."""
+KINDS = {".pkl": ".pkl", ".pickle": ".pkl", ".parquet": ".parquet", ".csv": ".csv"}
+"""Ends of the names of dataset files, in small or capital letters, with the kind that they tell."""
+
+SUFFIXES = tuple(kind + end for end in ("", *COMPRESSIONS) for kind in KINDS)
+"""The same, compressed or not."""
+
+ALLOWED = f"{', '.join(KINDS)}, plain or compressed ({', '.join(COMPRESSIONS)})"
+"""The same, for people."""
 
 MAX_BYTES = 1 << 30
 """Largest file that is read: 1 GiB, some 15 million transactions."""
@@ -31,8 +38,8 @@ class DatasetFile:
     Attributes:
         name: without directory.
         date: the day that its name promises; None for a file without a date, for testing.
-        content: its bytes, at least one.
-        sha256: their hex digest.
+        content: its bytes, at least one, with their compression undone.
+        sha256: hex digest of the file as it lies there.
     """
 
     name: str
@@ -42,8 +49,8 @@ class DatasetFile:
 
     @property
     def suffix(self) -> str:
-        """The one of `SUFFIXES` that the name ends in."""
-        return suffix_of(self.name)
+        """The kind of the content: `.pkl`, `.parquet` or `.csv`."""
+        return KINDS[_ends(self.name)[0]]
 
 
 def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
@@ -54,11 +61,11 @@ def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
         date: the day that its name promises, if any.
 
     Raises:
-        DatasetRefused: the file is empty or too large, or of another kind.
+        DatasetRefused: the file is empty, too large, badly compressed, or of another kind.
         OSError: the file cannot be read.
         MemoryError: there is not enough memory for it now.
     """
-    suffix_of(path.name)
+    _, compression = _ends(path.name)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
@@ -66,7 +73,12 @@ def read_file(path: Path, date: dt.date | None = None) -> DatasetFile:
         content = file.read()
     if not content:
         raise DatasetRefused("is empty")
-    return DatasetFile(path.name, date, content, sha256(content))
+    digest = sha256(content)
+    if compression:
+        content = expand(content, compression)
+        if not content:
+            raise DatasetRefused("is empty")
+    return DatasetFile(path.name, date, content, digest)
 
 
 def dataset_stem(name: str) -> str:
@@ -76,7 +88,7 @@ def dataset_stem(name: str) -> str:
         DatasetRefused: the suffix is none of `SUFFIXES`.
     """
     base = PurePath(name).name
-    return base.removesuffix(suffix_of(base))
+    return base[: -len("".join(_ends(base)))]
 
 
 def name_date(path: str | PurePath) -> dt.date:
@@ -95,13 +107,15 @@ def name_date(path: str | PurePath) -> dt.date:
     return date
 
 
-def suffix_of(name: str) -> str:
-    """Return the one of `SUFFIXES` that a name ends in.
+def _ends(name: str) -> tuple[str, str]:
+    """Return the one of `KINDS` and the one of `COMPRESSIONS`, or "", that a name ends in.
 
     Raises:
-        DatasetRefused: it ends in none of them.
+        DatasetRefused: it ends in none of `SUFFIXES`.
     """
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise DatasetRefused(f"the name {name!r} ends in none of {', '.join(SUFFIXES)}")
+    small = name.lower()
+    compression = next((end for end in COMPRESSIONS if small.endswith(end)), "")
+    for kind in KINDS:
+        if small.endswith(kind + compression):
+            return kind, compression
+    raise DatasetRefused(f"the name {name!r} ends in none of {ALLOWED}")

@@ -15,7 +15,10 @@ from workload.errors import ShareUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of what is full: a disk, a quota, or the limit of a file's size."""
+
+_UNUSABLE = FULL | {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def sha256(content: bytes | Path) -> str:
@@ -38,8 +41,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _UNUSABLE:
             raise ShareUnusable(
-                f"{path}: {os.strerror(error.errno or 0).lower()}; the work goes back to the queue,"
-                " start again when the share can be written"
+                f"{path}: {os.strerror(error.errno or 0).lower()}; what is done is kept, start "
+                "again when it can be written"
             ) from error
         raise
 

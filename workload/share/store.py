@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +32,9 @@ TESTING = "datasets/testing"
 OUTPUT = "output"
 VISIBILITY_SECONDS = 90.0
 """How long a file that must exist may stay invisible: NFS attribute caches hold up to 60 s."""
+
+_ABANDONED_SECONDS = 3600.0
+"""No file is written for as long as this."""
 
 _NO_PATH = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EINVAL}
 """Errors that lie in the path itself, not in the state of the share."""
@@ -68,7 +72,7 @@ class Share:
         return self.root / OUTPUT
 
     def probe_writable(self) -> None:
-        """Make the output directory and write to it.
+        """Make the output directory and write to it; remove what was abandoned there long ago.
 
         Raises:
             ShareUnusable: it can't be written.
@@ -79,6 +83,20 @@ class Share:
             self.output.mkdir(exist_ok=True)
             write_atomic(self.output / ".writable", bytes(65536))
             (self.output / ".writable").unlink(missing_ok=True)
+        self.sweep(_ABANDONED_SECONDS)
+
+    def sweep(self, older_than_seconds: float) -> None:
+        """Remove what writers that were killed have left unfinished.
+
+        Args:
+            older_than_seconds: age below which a file may still be written to.
+        """
+        oldest = time.time() - older_than_seconds
+        for folder in (TRAINING, TESTING, OUTPUT, f"{OUTPUT}/.checkpoints"):
+            with suppress(OSError):
+                for path in (self.root / folder).glob(".*.tmp"):
+                    if path.lstat().st_mtime <= oldest:
+                        path.unlink(missing_ok=True)
 
     def dataset_path(self, dataset: str) -> Path:
         """Return the file a queue item names.

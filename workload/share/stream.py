@@ -29,7 +29,7 @@ from workload.errors import UsageError, WorkloadError
 from workload.share.durable import rename, sha256, writing
 from workload.share.listing import is_dataset
 from workload.share.store import OUTPUT, TESTING, TRAINING
-from workload.share.transfer import is_there
+from workload.share.transfer import is_there, require_one_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -210,9 +210,12 @@ def receive(root: Path, stream: IO[bytes], answer: Callable[[str], None]) -> Non
     files = read_list(stream, "datasets")
     old = {root / folder: leftovers(root / folder) for folder in _FOLDERS["datasets"]}
     awaited = []
+    targets = {root / file.path: "the file to copy" for file in files}
+    for target in targets:
+        _confined(root, target)
+    require_one_format(targets)
     for file in files:
         target = root / file.path
-        _confined(root, target)
         with writing(target):
             if is_there(target, file.sha256, "the file to copy"):
                 _discard(target, old)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError
-from workload.share.dataset_file import SUFFIXES
-from workload.share.durable import replacing, sha256, writing
-from workload.share.listing import dataset_files
+from workload.share.dataset_file import dataset_stem
+from workload.share.durable import FULL, replacing, sha256, writing
+from workload.share.listing import by_stem, dataset_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -39,11 +39,13 @@ def transfer(
             has the same name and another content.
         ShareUnusable: the share is full or can't be written.
     """
-    found = dataset_files(source)
+    found = [
+        (path, root / "datasets" / path.parent.name / path.name) for path in dataset_files(source)
+    ]
+    require_one_format({target: str(path) for path, target in found})
     done = Transferred([], [])
-    for path in found:
+    for path, target in found:
         name = f"{path.parent.name}/{path.name}"
-        target = root / "datasets" / name
         on_file(name)
         with _reading(path):
             digest = sha256(path)
@@ -66,28 +68,38 @@ def is_there(target: Path, digest: str, what: str) -> bool:
         what: its name, for the user.
 
     Raises:
-        UsageError: the share has another dataset of that name or day.
+        UsageError: the share has another dataset of that name.
     """
-    other = _same_name(target)
-    if other:
-        raise UsageError(
-            f"{other}: is of the same day as {what}; one file a day, use another share"
-        )
     if not target.exists():
         return False
     if sha256(target) != digest:
-        raise UsageError(
-            f"{target}: differs from {what}; a dataset that may have been learned is not replaced, "
-            "use another share or another name"
+        kept = (
+            "a chain is tested on the file that it began with, so leave this one out to go on"
+            if target.parent.name == "testing"
+            else "a dataset that may have been learned is not replaced"
         )
+        raise UsageError(f"{target}: differs from {what}; {kept}, or use another share")
     return True
 
 
-def _same_name(target: Path) -> Path | None:
-    """Return a dataset beside `target` that differs from it only in its format."""
-    stem = target.name.split(".", 1)[0]
-    beside = (target.with_name(stem + suffix) for suffix in SUFFIXES)
-    return next((path for path in beside if path != target and path.exists()), None)
+def require_one_format(targets: Mapping[Path, str]) -> None:
+    """Check that no dataset would lie on the share in two formats.
+
+    Args:
+        targets: places of datasets on the share, with what is to be put there, for the user.
+
+    Raises:
+        UsageError: there is one of the same day, or two among `targets`.
+    """
+    for folder in {target.parent for target in targets}:
+        there = by_stem(folder)
+        for target, what in targets.items():
+            if target.parent == folder:
+                other = there.setdefault(dataset_stem(target.name), target)
+                if other != target:
+                    raise UsageError(
+                        f"{other}: is of the same day as {what}; one file a day, use another share"
+                    )
 
 
 @contextmanager
@@ -96,7 +108,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename != str(path):
+        if error.filename != str(path) or error.errno in FULL:  # `copyfile` names the source only
             raise
         reason = os.strerror(error.errno or 0).lower()
         raise UsageError(f"{path}: can't be read ({reason})") from error

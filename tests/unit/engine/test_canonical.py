@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from workload.engine.canonical import decode, encode
+from workload.engine.canonical import MAX_DEPTH, decode, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,3 +271,100 @@ def test_bytes_after_the_end_are_refused() -> None:
 
 def _text(text: str) -> bytes:
     return pickle.SHORT_BINUNICODE + bytes([len(text)]) + text.encode()
+
+
+def _sized(code: bytes, width: int, size: int) -> bytes:
+    return code + size.to_bytes(width, "little")
+
+
+OPCODES = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
+HEAD = pickle.PROTO + b"\x05"
+ARRAY = encode({"a": np.arange(3.0)})
+SHAPE = b"K\x03\x85"  # of ARRAY, as a pickled tuple
+_DOUBLED = b"".join(b"]\x94(h" + bytes([n]) + b"h" + bytes([n]) + b"e0" for n in range(40))
+
+HOSTILE = {
+    "bytes8": HEAD + _sized(pickle.BINBYTES8, 8, 1 << 44) + b"x.",
+    "bytes4": HEAD + _sized(pickle.BINBYTES, 4, (1 << 32) - 1) + b".",
+    "array": HEAD + _sized(pickle.BYTEARRAY8, 8, 1 << 44) + b".",
+    "text": HEAD + _sized(pickle.BINUNICODE8, 8, 1 << 62) + b".",
+    "number": HEAD + _sized(pickle.LONG4, 4, (1 << 31) - 1) + b".",
+    "frame": HEAD + _sized(pickle.FRAME, 8, 1 << 44) + b"}(.",
+    "memo": HEAD + b"]" + _sized(pickle.LONG_BINPUT, 4, (1 << 29) - 1) + b".",
+    "doubled": HEAD + b"]" + pickle.MEMOIZE + b"0" + _DOUBLED + b"}X\x01\0\0\0ah(s.",
+    "lists": HEAD + b"}\x8c\x01a" + b"]" * 20_000 + b"a" * 19_999 + b"s.",
+    "dicts": HEAD + b"}\x8c\x01a" * 20_000 + b"N" + b"s" * 20_000 + b".",
+    "tuples": HEAD + b"})" + b"\x85" * 200_000 + b"Ns.",
+    "marks": HEAD + b"(" * 200_000 + b".",
+    "a tuple as a name": HEAD + b")" + b"\x85" * 200_000 + b")\x93.",
+    "shape": ARRAY.replace(SHAPE, _sized(b"J", 4, 1 << 30) + b"\x85"),
+    "empty shape": encode({"a": np.zeros((0, 3))}).replace(
+        b"K\0K\x03\x86", b"K\0" + _sized(b"\x8a\x07", 7, 1 << 50) + b"\x86"
+    ),
+    "negative shape": ARRAY.replace(SHAPE, b"J\xff\xff\xff\xff\x85"),
+    "dtype": ARRAY.replace(b"\x8c\x02f8", b"\x8c\x07V999999"),
+    "state of a function": HEAD + _text("numpy") + _text("dtype") + b"\x93}\x8c\x01aNsb.",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_what_asks_for_more_than_it_holds_is_refused_at_once_and_takes_no_memory(
+    content: bytes,
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="not a checkpoint"):
+            decode(content)
+        assert tracemalloc.get_traced_memory()[1] < 1e6 + 100 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+def assert_decoded_or_refused(content: bytes) -> None:
+    try:
+        value = decode(content)
+    except ValueError as error:
+        if str(error).startswith("not a checkpoint"):
+            return
+        raise
+    assert same(decode(encode(value)), value)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_damaged_bytes_are_a_checkpoint_or_refused_and_never_anything_else(data: Any) -> None:
+    content = bytearray(encode(data.draw(TREES)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.integers(0, 8))
+        new = data.draw(st.binary(max_size=9) | st.sampled_from(OPCODES))
+        content[start : start + length] = new
+    assert_decoded_or_refused(bytes(content))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(OPCODES) | st.binary(max_size=9), max_size=30))
+def test_any_program_of_opcodes_is_a_checkpoint_or_refused(program: list[bytes]) -> None:
+    content = HEAD + b"".join(program) + pickle.STOP
+    assert_decoded_or_refused(content)
+
+
+@pytest.mark.parametrize("limit", ["MAX_DEPTH", "MAX_NODES"])
+def test_what_is_too_deep_or_too_large_to_be_read_is_not_written(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree: Any = {"a": [[[1]], [[2]], np.arange(3)]}
+    content = encode(tree)
+    monkeypatch.setattr(f"workload.engine.canonical.{limit}", 2)
+    with pytest.raises(TypeError, match="lists"):
+        encode(tree)
+    with pytest.raises(ValueError, match="lists"):
+        decode(content)
+
+
+@pytest.mark.parametrize("deep", [list, dict])
+def test_the_deepest_tree_that_is_written_is_read(deep: type) -> None:
+    tree: Any = 1
+    for _ in range(MAX_DEPTH):
+        tree = [tree, 1] if deep is list else {"a": tree, "b": 1}
+    assert decode(encode({"a": tree})) == {"a": tree}

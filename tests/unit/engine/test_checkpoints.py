@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from workload.engine.canonical import encode
-from workload.engine.checkpoints import FORMAT, CheckpointStore, checkpoint_name, load
+from workload.engine.checkpoints import (
+    FORMAT,
+    CheckpointStore,
+    checkpoint_name,
+    load,
+    read_plain,
+)
 from workload.errors import DatasetFailed, ShareUnusable
 from workload.share.store import Share
-from workload.trainers.identity import FIELDS
 
 DATASET = "datasets/training/2018-04-01.pkl"
 NAME = "model_cpt_2018-04-01.pkl"
@@ -27,9 +32,21 @@ def store(tmp_path: Path) -> CheckpointStore:
     return CheckpointStore(share)
 
 
-def checkpoint(number: int) -> bytes:
-    fields = ("order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIELDS)
-    return encode({"format": FORMAT, "record": dict.fromkeys(fields), "number": number})
+RECORD = {
+    "order": 1,
+    "dataset": DATASET,
+    "date": "2018-04-01",
+    "sha256": "0" * 64,
+    "base": None,
+    "checkpoint_file": NAME,
+    "trainer": "fraud",
+    "headline": [],
+    "options": {},
+}
+
+
+def checkpoint(number: int, **other: object) -> bytes:
+    return encode({"format": FORMAT, "record": {**RECORD, **other}, "number": number})
 
 
 def record(content: bytes) -> dict[str, str]:
@@ -224,3 +241,45 @@ def test_listing_leaves_out_what_is_unreadable_hidden_or_another_file(
     (first, second) = store.published()
     assert (first[0].name, first[1]["checkpoint"]) == (NAME, record(checkpoint(1))["checkpoint"])
     assert (second[0].name, second[1]) == ("model_cpt_2018-04-02.pkl", {})
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("order", [None, 0, -1, True, "1", 1 << 80]),
+        ("dataset", [None, 1, "", "/etc/2018-04-01.pkl", "../2018-04-01.pkl", "a.txt", "a\0.pkl"]),
+        ("date", [None, 1, "", "20180401", "2018-04-31", "2018-04-01T00:00"]),
+        ("sha256", [None, 1, "", "0" * 63, "0" * 65, "g" * 64, "0" * 64 + "\n"]),
+        ("base", [1, "", "../x", "0" * 63]),
+        ("checkpoint_file", [None, 1, "../../x.pkl", "model_cpt_2018-04-02.pkl", "/x"]),
+        ("trainer", [None, 1]),
+        ("headline", [None, "text", [1]]),
+        ("options", [None, [], {"a": 1}]),
+        ("metrics", [None, []]),
+    ],
+)
+def test_record_with_a_field_that_the_chain_never_writes_is_refused(
+    field: str, values: list[object]
+) -> None:
+    load(checkpoint(1), "the file")
+    for value in values:
+        with pytest.raises(ValueError, match=f"^the file: not a checkpoint .the {field} in its"):
+            load(checkpoint(1, **{field: value}), "the file")
+
+
+def test_checkpoint_that_could_not_be_read_again_is_not_written(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workload.engine.checkpoints.MAX_BYTES", 10)
+    with pytest.raises(DatasetFailed, match="at most 10 are read: let the trainer save less"):
+        store.write(checkpoint(1))
+    assert names(store) == []
+
+
+def test_size_is_looked_at_before_a_file_is_read(store: CheckpointStore) -> None:
+    path = store.share.output / NAME
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ValueError, match="1099511627776 bytes; at most"):
+        read_plain(path)
+    assert list(store.published()) == [(path, {})]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import pytest
 
 from tests.support.fleet import fleet, write_day
 from workload.engine import ledger
-from workload.engine.canonical import encode
+from workload.engine.canonical import decode, encode
 from workload.engine.checkpoints import FORMAT, CheckpointStore
 from workload.engine.ledger import commit_of, read_ledger, write_ledger
 from workload.engine.reconcile import Rebuilt, rebuild, reconcile
@@ -270,14 +272,19 @@ def test_two_that_restore_at_once_restore_once(
 # --- rebuild --------------------------------------------------------------------------------------
 
 
-def test_chain_is_kept_from_the_checkpoints_alone(world: World, undisturbed: str) -> None:
+@pytest.mark.parametrize("hidden", [True, False], ids=["with .checkpoints", "without"])
+def test_chain_is_kept_from_the_checkpoints_alone_as_far_as_they_prove_each_other(
+    world: World, undisturbed: str, hidden: bool
+) -> None:
+    proven = 3 if hidden else 2  # nothing was learned from the newest
     world.forget_after(3)
-    kept = world.lines()
+    kept = world.lines()[:proven]
     world.lose_redis()
     world.lose_ledger()
-    shutil.rmtree(world.share.output / ".checkpoints")
-    assert world.rebuild() == Rebuilt(DAYS[:3], DAYS[3:], [])
-    assert world.waiting() == DAYS[3:]
+    if not hidden:
+        shutil.rmtree(world.share.output / ".checkpoints")
+    assert world.rebuild() == Rebuilt(DAYS[:proven], DAYS[proven:], [])
+    assert world.waiting() == DAYS[proven:]
     for line, again in zip(kept, world.lines(), strict=True):
         for key in ("order", "dataset", "date", "sha256", "rows", "base", "checkpoint", "metrics"):
             assert again[key] == line[key]
@@ -417,7 +424,141 @@ def test_run_can_start_after_a_rebuild_whatever_lay_under_the_names(
 def test_checkpoint_without_a_record_is_learned_again(world: World) -> None:
     world.published(DAYS[1]).unlink()
     world.published(DAYS[1]).write_bytes(encode({"format": FORMAT}))
+    world.lose_ledger()
     assert world.rebuild().kept == DAYS[:1]
+
+
+def damaged(content: bytes) -> bytes:
+    """Return a valid checkpoint with other weights."""
+    tree = decode(content)
+    tree["learner"]["weights"] = tree["learner"]["weights"] + 1.0
+    return encode(tree)
+
+
+def replace(path: Path, content: bytes) -> None:
+    path.unlink()  # it may be a link to the file under its hash
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("day", [0, 2, 3])
+@pytest.mark.parametrize("lost", ["redis", "nothing"])
+def test_damaged_published_checkpoint_is_replaced_by_the_bytes_that_the_ledger_names(
+    world: World, day: int, lost: str
+) -> None:
+    lines, path = world.lines(), world.published(DAYS[day])
+    good = path.read_bytes()
+    replace(path, damaged(good))
+    if lost == "redis":
+        world.lose_redis()
+    assert world.rebuild() == Rebuilt(DAYS, [], [])
+    assert path.read_bytes() == good
+    assert world.lines() == lines
+
+
+@pytest.mark.parametrize("day", [1, 3])
+def test_damaged_checkpoint_whose_right_bytes_are_nowhere_is_learned_again(
+    world: World, day: int, undisturbed: str
+) -> None:
+    line, path = world.lines()[day], world.published(DAYS[day])
+    (world.share.output / ".checkpoints" / f"{line['checkpoint']}.pkl").unlink()
+    replace(path, damaged(path.read_bytes()))
+    assert world.rebuild() == Rebuilt(DAYS[:day], DAYS[day:], [])
+    assert world.learn() == undisturbed
+
+
+@pytest.mark.parametrize("day", [1, 3])
+def test_without_a_ledger_a_damaged_checkpoint_proves_nothing(
+    world: World, day: int, undisturbed: str
+) -> None:
+    path = world.published(DAYS[day])
+    replace(path, damaged(path.read_bytes()))
+    world.lose_redis()
+    world.lose_ledger()
+    assert world.rebuild() == Rebuilt(DAYS[:day], DAYS[day:], [])
+    assert world.learn() == undisturbed
+
+
+def test_published_name_that_was_deleted_comes_back_with_a_rebuild(world: World) -> None:
+    for day in (1, 3):
+        world.published(DAYS[day]).unlink()
+    assert world.rebuild() == Rebuilt(DAYS, [], [])
+    assert all(world.published(dataset).exists() for dataset in DAYS)
+
+
+def test_published_name_that_was_deleted_comes_back_with_the_next_run(world: World) -> None:
+    for day in (1, 3):
+        world.published(DAYS[day]).unlink()
+    world.learn()
+    assert all(world.published(dataset).exists() for dataset in DAYS)
+
+
+def test_checkpoints_deleted_under_both_names_do_not_stop_a_run(
+    world: World, undisturbed: str
+) -> None:
+    line = world.lines()[1]
+    for name in (line["checkpoint_file"], f".checkpoints/{line['checkpoint']}.pkl"):
+        (world.share.output / name).unlink()
+    assert world.learn() == undisturbed
+
+
+def test_record_that_leads_out_of_the_share_writes_and_removes_nothing_there(
+    world: World, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.pkl"
+    outside.write_bytes(b"precious")
+    tree = decode(world.published(DAYS[3]).read_bytes())
+    for name in ("../../outside.pkl", "/etc/passwd", f"../{DAYS[3]}"):
+        tree["record"]["checkpoint_file"] = name
+        replace(world.published(DAYS[3]), encode(tree))
+        world.lose_ledger()
+        assert world.rebuild().kept == DAYS[:3]
+        assert outside.read_bytes() == b"precious"
+        world.published(DAYS[3]).write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["../../outside.pkl", "../outside.pkl", "/outside.pkl"])
+def test_ledger_and_redis_can_not_name_a_file_to_write(world: World, name: str) -> None:
+    lines = world.lines()
+    hostile = {**lines[3], "checkpoint_file": name}
+    with pytest.raises(UsageError, match="names another file than a checkpoint"):
+        CheckpointStore(world.share).publish(hostile)
+    world.ledger.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:3], hostile]))
+    with pytest.raises(UsageError, match="names another file than a checkpoint"):
+        world.lines()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "loop", "nowhere"])
+def test_pipes_and_links_among_the_checkpoints_end_nothing(
+    world: World, kind: str, tmp_path: Path
+) -> None:
+    line = world.lines()[3]
+    stray, hidden = (
+        world.share.output / "model_cpt_zz.pkl",
+        world.share.output / ".checkpoints" / f"{line['checkpoint']}.pkl",
+    )
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    hidden.unlink()
+    for path in (stray, hidden):
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+            case "link":
+                path.symlink_to(outside)
+            case "loop":
+                path.symlink_to(path)
+            case "nowhere":
+                path.symlink_to(tmp_path / "nowhere")
+    assert world.rebuild() == Rebuilt(DAYS, [], [])
+    assert not os.path.lexists(stray)
+    assert outside.read_bytes() == b"precious"
+
+
+def test_directory_with_the_name_of_a_checkpoint_is_one_line(world: World) -> None:
+    (world.share.output / "model_cpt_zz.pkl").mkdir()
+    with pytest.raises(UsageError, match=r"model_cpt_zz.pkl: a directory where a checkpoint goes"):
+        world.rebuild()
+    assert world.learned() == DAYS
 
 
 def test_days_learned_with_another_label_are_learned_again(world: World) -> None:

@@ -395,3 +395,13 @@ def test_a_failed_write_keeps_the_old_report(
 def test_importing_the_report_loads_no_plotting_library() -> None:
     code = "import sys, workload.fraud.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_both_reports_say_that_the_model_is_full_and_only_then() -> None:
+    records = ledger(3)
+    for write in (text_report, page):
+        assert "model is full" not in write(records)
+    records[1]["dropped"] = {"cards": 7, "terminals": 0}
+    records[2]["dropped"] = {"cards": 5, "terminals": 1}
+    for write in (text_report, page):
+        assert "On 2 days 12 cards and 1 terminal were dropped" in write(records)

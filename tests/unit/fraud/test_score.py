@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import os
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.support.fleet import write_day
-from workload.engine.canonical import encode
+from workload.engine.canonical import decode, encode
 from workload.engine.chain import ChainState, read, train
 from workload.errors import DatasetRefused, ShareUnusable, UsageError
 from workload.fraud.model import features
@@ -23,6 +24,7 @@ from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 START = dt.date(2018, 4, 1)
@@ -224,3 +226,46 @@ def test_options_leave_the_scores_themselves_alone(
     plain = scored(checkpoint, days[2], out / "scores.parquet")
     more = scored(checkpoint, days[2], out / "scores.parquet", cards=10, explain=True)
     pd.testing.assert_frame_equal(more[list(plain)], plain)
+
+
+def _nodes(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value in the model of a checkpoint."""
+    inside = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in inside:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from _nodes(value, (*path, key))
+
+
+def _replaced(value: Any) -> Iterator[Any]:
+    """Yield what may stand in a value's place in a file that somebody else has made."""
+    yield from (None, 1, "text", [], {}, b"", np.zeros(3), np.array(1.0))
+    if isinstance(value, np.ndarray):
+        yield value[..., :-1]
+        yield value[..., None]
+        yield value.astype(np.complex64).real
+        yield -np.ones_like(value) if value.dtype.kind != "b" else value
+        yield np.full_like(value, np.iinfo(value.dtype).max if value.dtype.kind in "iu" else np.nan)
+
+
+def test_checkpoint_whose_model_does_not_fit_is_one_line_that_names_it(
+    days: list[Path], checkpoint: Path, out: Path, tmp_path: Path
+) -> None:
+    damaged, content = tmp_path / "damaged.pkl", checkpoint.read_bytes()
+    refused = written = 0
+    for part in ("state", "learner"):
+        for path in _nodes(decode(content)[part], (part,)):
+            tree = decode(content)
+            *above, last = path
+            place = reduce(lambda inner, key: inner[key], above, tree)
+            for value in _replaced(place[last]):
+                place[last] = value
+                damaged.write_bytes(encode(tree))
+                try:
+                    score(damaged, days[2], out / "scores.csv")
+                except UsageError as error:
+                    refused += str(error).startswith(f"{damaged}: ")
+                    continue
+                written += 1
+    assert refused > 100
+    assert written < refused / 2, "other numbers in the same shapes"

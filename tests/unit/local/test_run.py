@@ -396,9 +396,9 @@ def test_push_and_skip_after_a_run(command: Command, share: Path) -> None:
     assert command(f"queue push {new} --share {share}")[1].startswith(
         f"{new} (not pushed: already queued)"
     )
-    assert command(f"queue skip {new} --share {share}")[:2] == (
+    assert command(f"queue skip ./{new} --share {share}")[:2] == (
         0,
-        f"{new}: skipped; `workload queue rebuild` readmits it\n",
+        f"./{new}: skipped; `workload queue rebuild --share {share}` readmits it\n",
     )
     assert command(f"queue dead --share {share}")[1] == (
         f"{new}: skipped: skipped by an operator\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,6 +151,67 @@ def test_missing_layout_is_one_line_and_nothing_is_copied(
         transfer(source, share)
     assert "\n" not in str(caught.value)
     assert not share.exists()
+
+
+def test_two_formats_of_one_day_are_refused_before_anything_is_copied(
+    source: Path, share: Path
+) -> None:
+    for extra in ("2018-04-01.CSV.gz", "2018-04-02.pickle"):
+        path = source / "training" / extra
+        path.write_bytes(b"again")
+        with pytest.raises(UsageError, match="are of one day; keep one of them"):
+            transfer(source, share)
+        path.unlink()
+    assert not share.exists()
+    target = share / "datasets/training/2018-04-02.PKL.xz"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"learned")
+    with pytest.raises(UsageError, match=r"2018-04-02.PKL.xz: is of the same day as .*csv.gz"):
+        transfer(source, share)
+    assert contents(share) == {"training/2018-04-02.PKL.xz": b"learned"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_that_fills_is_not_blamed_on_the_source(
+    source: Path, share: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As `shutil.copyfile` does, whose fast path names the source only."""
+
+    def full(path: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number), str(path), None, str(target))
+
+    monkeypatch.setattr("workload.share.transfer.shutil.copyfile", full)
+    with pytest.raises(ShareUnusable, match=os.strerror(number).lower()) as caught:
+        transfer(source, share)
+    assert str(share) in str(caught.value)
+    assert str(source) not in str(caught.value)
+
+
+def test_a_limit_that_the_kernel_sets_is_said_as_such(source: Path, share: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from workload.errors import ShareUnusable\n"
+        "from workload.share.transfer import transfer\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: transfer(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except ShareUnusable as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(source), str(share)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"{share}/datasets/testing/test_dataset.pkl: file too large" in done.stdout
+    assert contents(share) == {}
+
+
+def test_another_testing_dataset_says_how_to_go_on(source: Path, share: Path) -> None:
+    transfer(source, share)
+    (source / FILES[0]).write_bytes(b"a later day")
+    with pytest.raises(UsageError, match="leave this one out to go on, or use another share"):
+        transfer(source, share)
+    (source / FILES[0]).unlink()
+    (source / "training/2018-04-03.pkl").write_bytes(b"more")
+    assert transfer(source, share).copied == ["training/2018-04-03.pkl"]
 
 
 def test_unreadable_source_is_not_blamed_on_the_share(

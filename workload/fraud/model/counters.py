@@ -94,8 +94,15 @@ def packed_ids(ids: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
 
 
 def unpacked_ids(packed: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Undo `packed_ids`."""
-    return np.cumsum(packed.astype(np.int64))
+    """Undo `packed_ids`.
+
+    Raises:
+        ValueError: these are no ascending ids.
+    """
+    ids = np.cumsum(packed.astype(np.int64))
+    if packed.dtype.kind != "u" or packed.ndim != 1 or (np.diff(ids, prepend=-1) <= 0).any():
+        raise ValueError("ids are not ascending")
+    return ids
 
 
 def stable_order(ids: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -255,6 +262,18 @@ class Table:
             self.ids[kept], self.counters[:, kept], self.sums[:, kept], self.marks[:, kept]
         )
 
+    def most(self, kept: int, counter: int) -> Table:
+        """Return the table with at most so many entities.
+
+        Those with the highest value of a counter stay; of equal ones, those with the lower id.
+        """
+        if len(self.ids) <= kept:
+            return self
+        order = np.argsort(-self.counters[counter].astype(np.float32), kind="stable")
+        mask = np.zeros(len(self.ids), np.bool_)
+        mask[order[:kept]] = True
+        return self.only(mask)
+
     def to_arrays(self) -> dict[str, object]:
         """Return the table as NumPy arrays; ids as differences."""
         return {
@@ -273,13 +292,17 @@ class Table:
             empty: a table with the rows that are expected.
 
         Raises:
-            ValueError: there are other numbers of rows.
+            ValueError: there are other numbers of rows, or the arrays do not fit each other.
         """
         table = cls(
             unpacked_ids(arrays["ids"]), arrays["counters"], arrays["sums"], arrays["marks"]
         )
         if table.layout != empty.layout:
             raise ValueError(f"a table of {table.layout} rows; this version has {empty.layout}")
+        values = ((table.counters, empty.counters), (table.sums, empty.sums))
+        for found, expected in (*values, (table.marks, empty.marks)):
+            if found.dtype != expected.dtype or found.shape[1:] != table.ids.shape:
+                raise ValueError("a table's arrays do not fit its ids")
         return table
 
     @property

@@ -56,12 +56,26 @@ class Labels:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Labels:
-        """Undo `to_arrays`."""
-        return cls(
+        """Undo `to_arrays`.
+
+        Raises:
+            ValueError: the arrays do not fit each other.
+        """
+        labels = cls(
             date=dt.date.fromisoformat(arrays["date"]),
             terminals=unpacked_ids(arrays["terminals"]),
             **{name: arrays[name].astype(np.int64) for name in _COUNTS},
         )
+        shapes = [getattr(labels, name).shape for name in _COUNTS]
+        frauds = len(labels.fraud_amount)
+        if (
+            shapes != [labels.terminals.shape, (frauds,), (frauds,), (frauds,), (AMOUNT_BINS,)]
+            or any(arrays[name].dtype.kind != "u" for name in _COUNTS)
+            or not np.isin(labels.fraud_terminal, labels.terminals).all()
+            or labels.fraud_amount.max(initial=0) >= AMOUNT_BINS
+        ):
+            raise ValueError("labels do not fit each other")
+        return labels
 
 
 @lru_cache(maxsize=32)

@@ -122,7 +122,7 @@ class Learner:
                 f"a learner of {', '.join(sorted(arrays))}; this version has {', '.join(names)}"
             )
         for name in names:
-            if arrays[name].shape != (COLUMNS,):
+            if arrays[name].shape != (COLUMNS,) or arrays[name].dtype != np.float64:
                 size = arrays[name].size
                 raise ValueError(f"{name} of {size} columns; this version has {COLUMNS}")
         return cls(**arrays)

@@ -1,8 +1,8 @@
 """What the learner remembers of past days: decaying counters, and labels that are not due yet.
 
 A state is a value: every method returns a new one. It is bounded (entities not seen for months are
-dropped) and rounded at every step to what a checkpoint stores, so a chain resumed from a checkpoint
-goes on bit for bit.
+dropped, and those beyond a number) and rounded at every step to what a checkpoint stores, so a
+chain resumed from a checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -37,6 +37,15 @@ are the latest that are complete. `State.advance` is the only place where labels
 FORGOTTEN = 1 / 16
 """Entities whose 30-day count has decayed below this are dropped: 120 days after a single
 transaction, 30 days later for every doubling of the count."""
+
+MOST_ENTITIES = 2_000_000
+"""Most cards, and most terminals, that are kept after a day: with as many new ids every day, a
+checkpoint of some 70 MB.
+
+Beyond, those with the lowest 30-day count are dropped first, the rule by which entities are
+forgotten: of ids with one transaction each, those not seen for longest. Of equal ones the higher
+ids go.
+"""
 
 LONGEST_HALF_LIFE = 30
 
@@ -163,6 +172,14 @@ class State:
             pending=(*self.pending, _labels(day, rows)),
         )
 
+    def capped(self, most: int) -> State:
+        """Return the state with at most so many cards and so many terminals."""
+        return replace(
+            self,
+            customers=self.customers.most(most, Card.COUNT_30),
+            terminals=self.terminals.most(most, Terminal.COUNT_30),
+        )
+
     def to_arrays(self) -> dict[str, object]:
         """Return builtins and NumPy arrays only."""
         return {
@@ -183,11 +200,18 @@ class State:
             ValueError: the arrays are of another layout, thus of another version of this module.
         """
         empty = cls.empty()
+        amounts = arrays["amounts"]
+        if (amounts.dtype, amounts.shape) != (empty.amounts.dtype, empty.amounts.shape):
+            raise ValueError(
+                f"amounts of {amounts.size} bins; this version has {AMOUNT_BINS} twice"
+            )
+        if any(type(arrays[name]) is not float for name in ("transactions", "roots")):
+            raise ValueError("the sums of all transactions are not numbers")
         return cls(
             date=dt.date.fromisoformat(arrays["date"]) if arrays["date"] else None,
             customers=Table.from_arrays(arrays["customers"], empty.customers),
             terminals=Table.from_arrays(arrays["terminals"], empty.terminals),
-            amounts=arrays["amounts"],
+            amounts=amounts,
             transactions=arrays["transactions"],
             roots=arrays["roots"],
             pending=tuple(Labels.from_arrays(labels) for labels in arrays["pending"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from workload.fraud.report import text
@@ -43,7 +44,7 @@ def closing_line(record: Record) -> str:
 
 def next_command(checkpoint: Path) -> str | None:
     """Return the command that scores transactions with a checkpoint."""
-    return f"workload score --checkpoint {checkpoint} --dataset FILE --out scores.csv"
+    return f"workload score --checkpoint {quote(str(checkpoint))} --dataset FILE --out scores.csv"
 
 
 def text_entry(record: Record, *, generated: datetime) -> str:

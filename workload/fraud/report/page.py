@@ -9,7 +9,7 @@ from workload.fraud.metrics import CARDS, THRESHOLD
 from workload.fraud.report.drift import drift
 from workload.fraud.report.figures import figures
 from workload.fraud.report.pooling import label_lag, pool_next_day, trailing
-from workload.fraud.report.scores import no_claim
+from workload.fraud.report.scores import full, no_claim
 from workload.fraud.report.tables import datasets_table, scenarios_table, tests_table
 from workload.report.document import NEW_REPORT, checksum, document, span
 from workload.report.elements import Notice, Tile
@@ -29,14 +29,16 @@ def page(steps: Sequence[Step], dead: Sequence[Record], *, generated: datetime) 
     pooled = pool_next_day(steps)
     recent = trailing(steps)
     changes = drift(steps)
-    stale = [Notice("The model may be stale.", changes.warning)] if changes.warning else []
+    notices = [Notice("The model may be stale.", changes.warning)] if changes.warning else []
+    if dropped := full(steps):
+        notices.append(Notice("The model is full.", dropped))
     return document(
         "fraud.html.jinja",
         [step.committed for step in steps],
         dead,
         generated=generated,
         package="workload.fraud.report",
-        warnings=stale,
+        warnings=notices,
         kicker="",
         headline=_headline(steps, pooled),
         lead=_lead(steps),

@@ -75,12 +75,15 @@ class Step:
     testing: Scores | None
     new_cards: float | None
     """Share of its cards that the chain had not seen for months, or never."""
+    dropped: tuple[int, int]
+    """Cards and terminals that the model no longer knows after it, as it knows the most it may."""
 
 
 def read_step(record: Record) -> Step:
     """Read a ledger record."""
     metrics, ids = read_mapping(record.get("metrics")), read_mapping(record.get("ids"))
     cards, new_cards = read_count(ids.get("cards")), read_count(ids.get("new_cards"))
+    dropped = read_mapping(record.get("dropped"))
     return Step(
         committed=read_committed(record),
         frauds=read_count(record.get("frauds")) or 0,
@@ -90,6 +93,20 @@ def read_step(record: Record) -> Step:
         next_day=_scores(metrics.get("next_day")),
         testing=_scores(metrics.get("testing")),
         new_cards=(new_cards or 0) / cards if cards else None,
+        dropped=(read_count(dropped.get("cards")) or 0, read_count(dropped.get("terminals")) or 0),
+    )
+
+
+def full(steps: Sequence[Step]) -> str | None:
+    """Say what the cap on the model's cards and terminals took away; None for nothing."""
+    days = sum(any(step.dropped) for step in steps)
+    cards, terminals = (sum(step.dropped[kind] for step in steps) for kind in (0, 1))
+    if not days:
+        return None
+    return (
+        f"On {plural(days, 'day')} {plural(cards, 'card')} and {plural(terminals, 'terminal')} "
+        "were dropped, those with the fewest recent transactions first: the model keeps a bounded "
+        "number."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workload.fraud.metrics import CARDS, FEWEST_FRAUDS
 from workload.fraud.report.drift import drift
 from workload.fraud.report.pooling import label_lag, pool_next_day
+from workload.fraud.report.scores import full
 from workload.report.text import (
     NOT_MEASURED,
     NOT_TESTED,
@@ -78,6 +79,8 @@ def _summary(steps: Sequence[Step], dead: Sequence[Record], generated: datetime)
         f"Label lag of features: {label_lag(steps) or NONE}",
         f"Next-day tests: {pooled.days} (rows: {pooled.rows}, frauds: {pooled.frauds})",
     ]
+    if dropped := full(steps):
+        lines.append(f"WARNING: the model is full. {dropped}")
     if pooled.days:
         lines += [
             f"  Accuracy, pooled: {_value(pooled.accuracy)}",
