@@ -8,6 +8,7 @@ it is one `DatasetRefused` that names the column, the row (counted from 0) and w
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,11 +16,13 @@ import numpy as np
 
 from workload.errors import DatasetRefused
 from workload.readers.columns import integers, moments, numbers, outside
-from workload.readers.table import Kind, Table, check_rows, read_table
+from workload.readers.formats import read_table
+from workload.readers.table import Kind, Table, check_rows
 from workload.readers.values import first_wrong, shown
 from workload.share.dataset_file import read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 
 LABELS = ("TX_FRAUD_SCENARIO", "TX_FRAUD")
 """Label columns of the handbook's files; any other column of integers can be named instead."""
+
+_COLUMNS = ("TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT")
+_LABEL_LIKE = ("txfraudscenario", "txfraud", "isfraud", "fraud", "label", "class", "target")
+
+log = logging.getLogger("workload")
 
 _SECONDS_PER_DAY = 86_400
 _MAX_LABEL = 127
@@ -104,12 +112,16 @@ def day_from_file(file: DatasetFile, *, label: str = LABELS[0], labelled: bool =
         MemoryError: there is not enough memory for it now.
     """
     try:
-        table = read_table(file.content, file.suffix)
-        return _day(table, label if labelled else None, file.date, file.sha256)
+        needed = [*_COLUMNS, label] if labelled else [*_COLUMNS]
+        table = read_table(file.content, file.suffix, needed)
+        day = _day(table, label if labelled else None, file.date, file.sha256)
     except (DatasetRefused, MemoryError, ImportError):
         raise
     except Exception as error:  # pyarrow documents no closed set of errors for damaged bytes
         raise DatasetRefused(f"is not a readable {file.suffix} file ({_line(error)})") from error
+    if not day.second.any():
+        log.warning("No time of day, all rows are at 00:00:00: dataset=%s", file.name)
+    return day
 
 
 def day_from_frame(
@@ -145,12 +157,10 @@ def _line(error: Exception) -> str:
 
 
 def _day(table: Table, label: str | None, date: dt.date | None, sha256: str) -> Day:
-    needed = ["TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT"]
-    needed += [label] if label is not None else []
+    needed = [*_COLUMNS, label] if label is not None else [*_COLUMNS]
     names = list(table.names)
     if missing := [name for name in needed if name not in names]:
-        plural = "s" if len(missing) > 1 else ""
-        raise DatasetRefused(f"lacks the column{plural} {', '.join(missing)}")
+        raise _lacking(names, missing, label)
     if twice := [name for name in needed if names.count(name) > 1]:
         raise DatasetRefused(f"has the column {twice[0]} more than once")
 
@@ -175,6 +185,28 @@ def _day(table: Table, label: str | None, date: dt.date | None, sha256: str) -> 
         scenario=_settled(scenario, order),
         sha256=sha256,
     )
+
+
+def _lacking(names: Sequence[str], missing: Sequence[str], label: str | None) -> DatasetRefused:
+    """Return the refusal of a table without some columns, and what may be meant by others."""
+    plural = "s" if len(missing) > 1 else ""
+    reason = f"lacks the column{plural} {', '.join(missing)}"
+    for name in missing:
+        for found in names:
+            if _plain(found) == _plain(name):
+                return DatasetRefused(f"{reason}; it has {shown(found)}: rename it to {name}")
+    if label in missing:
+        for found in names:
+            if _plain(found) in _LABEL_LIKE:
+                return DatasetRefused(
+                    f"{reason}; if {shown(found)} is the label, say so: fraud?label={found[:40]}"
+                )
+    return DatasetRefused(reason)
+
+
+def _plain(name: str) -> str:
+    """Return the letters and digits of a name, which is how it is told from others by eye."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _settled(array: NDArray[_T], order: NDArray[np.intp] | slice) -> NDArray[_T]:

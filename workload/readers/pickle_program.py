@@ -1,9 +1,9 @@
 """Pickles, parsed and never run.
 
-A pickle is a program: it may import any function and call it. Every global that it names must be on
-the list of `pickle_globals`, and stands for nothing but its own name; calling it gives a `Call`, a
-record of name and arguments, and never the real thing. The standard library's unpickler can't do
-this: it calls what it finds, and believes lengths for which there are no bytes.
+A pickle is a program: it may import any function and call it. Here a global stands for nothing but
+its own name; calling it gives a `Call`, a record of name and arguments, and never the real thing.
+`pickle_globals` lists those that mean something to who reads the tree. The standard library's
+unpickler can't do this: it calls what it finds, and believes lengths for which there are no bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from workload.readers.pickle_globals import ALLOWED
+from workload.readers.pickle_globals import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 PROTOCOLS = (3, 4, 5)
 """Pickle protocols that are read: all that have a type for bytes."""
 
+MAX_OPCODES = 40_000_000
+"""Most steps of a pickle, a run of numbers counted once; one of 1 byte takes up to 100."""
+
 UNSET: Any = object()
 """The state of a call that nothing has set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A listed global: a word, not the function or class it names."""
+    """A global: a word, not the function or class it names; its role is "" if it has none."""
 
     role: str
     qualified: str
@@ -56,8 +59,9 @@ class Call:
 class _Parser:
     """Turns a pickle into plain values, `Name`s and `Call`s; a stack machine like pickle's own.
 
-    Unlike pickle's it has no opcode for extension codes, persistent ids, sets, instances by class
-    name or out-of-band buffers, and believes no length it has not seen the bytes for.
+    Unlike pickle's it has no opcode for extension codes, persistent ids, instances by class name
+    or out-of-band buffers, and believes no length it has not seen the bytes for. What is in sets,
+    and in lists and dictionaries of other classes, is dropped.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -68,14 +72,18 @@ class _Parser:
         self.memo: dict[int, Any] = {}
 
     def parse(self) -> object:
-        while (code := self.take(1)) != pickle.STOP:
+        for _ in range(MAX_OPCODES):
+            if (code := self.take(1)) == pickle.STOP:
+                return self.stack.pop()
             if code in _NUMBERS:
                 self.numbers()
             elif code in _HANDLERS:
                 _HANDLERS[code](self)
             else:
                 raise UnpicklingError(f"uses the pickle opcode {code!r}, which a dataset may not")
-        return self.stack.pop()
+        raise UnpicklingError(
+            f"has more than {MAX_OPCODES} parts, most of them objects; write it as parquet"
+        )
 
     def take(self, size: int) -> bytes:
         start, self.position = self.position, self.position + size
@@ -134,9 +142,7 @@ class _Parser:
 
     def push_global(self, module: object, name: object) -> None:
         qualified = f"{module}.{name}"
-        if qualified not in ALLOWED:
-            raise _refusal(qualified)
-        self.push(Name(ALLOWED[qualified], qualified))
+        self.push(Name(ROLES.get(qualified, ""), qualified))
 
     def stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -148,6 +154,19 @@ class _Parser:
         arguments = self.stack.pop()
         self.stack[-1] = _call(self.stack[-1], arguments)
 
+    def call_with_keywords(self) -> None:
+        self.stack.pop()
+        self.call()
+
+    def frozen_set(self) -> None:
+        self.pop_mark()
+        self.push(Call(Name("", "builtins.frozenset"), ()))
+
+    def add_items(self) -> None:
+        self.pop_mark()
+        if not _is_inert(self.stack[-1]):
+            raise UnpicklingError(f"adds items to a {kind_of(self.stack[-1])}")
+
     def build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
@@ -157,19 +176,22 @@ class _Parser:
 
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]
+        if _is_inert(target):
+            return
         if type(target) is not list:
             raise UnpicklingError(f"appends to a {kind_of(target)}")
         target += values
 
     def set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
+        if _is_inert(target):
+            return
         if type(target) is not dict:
             raise UnpicklingError(f"sets items of a {kind_of(target)}")
-        for key in items[::2]:
-            # Hashing a tuple descends into it, in C and without a limit.
-            if type(key) not in _KEYS:
-                raise UnpicklingError(f"has a dictionary whose key is a {kind_of(key)}")
-        target.update(zip(items[::2], items[1::2], strict=True))
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            # Hashing a tuple descends into it, in C and without a limit; no frame needs one.
+            if type(key) in _KEYS:
+                target[key] = value
 
 
 _KEYS = (str, int, float, bool, type(None))
@@ -211,6 +233,10 @@ _HANDLERS: dict[bytes, Callable[[_Parser], object]] = {
     pickle.STACK_GLOBAL: lambda parser: parser.stack_global(),
     pickle.REDUCE: lambda parser: parser.call(),
     pickle.NEWOBJ: lambda parser: parser.call(),
+    pickle.NEWOBJ_EX: lambda parser: parser.call_with_keywords(),
+    pickle.EMPTY_SET: lambda parser: parser.push(Call(Name("", "builtins.set"), ())),
+    pickle.ADDITEMS: lambda parser: parser.add_items(),
+    pickle.FROZENSET: lambda parser: parser.frozen_set(),
     pickle.BUILD: lambda parser: parser.build(),
     pickle.APPEND: lambda parser: parser.append([parser.stack.pop()]),
     pickle.APPENDS: lambda parser: parser.append(parser.pop_mark()),
@@ -224,8 +250,8 @@ def parse(data: bytes) -> object:
     """Return what a pickle describes, as plain values, `Name` and `Call`.
 
     Raises:
-        UnpicklingError: it is of another protocol, or needs a global that is not listed; the
-            message completes a sentence that begins with the file's name.
+        UnpicklingError: it is of another protocol, or has opcodes that reach outside; the message
+            completes a sentence that begins with the file's name.
         EOFError: it ends in the middle.
         Exception: of any kind, for damaged bytes.
     """
@@ -236,33 +262,22 @@ def parse(data: bytes) -> object:
     return _Parser(data).parse()
 
 
-def _refusal(qualified: str) -> UnpicklingError:
-    shown = qualified if qualified.isprintable() else ascii(qualified)
-    return UnpicklingError(f"needs {shown[:100]}, which a dataset may not")
-
-
 def kind_of(value: object) -> str:
     """Return what a value is, for an error line."""
-    return value.qualified if isinstance(value, Name) else type(value).__name__
+    if not isinstance(value, Name):
+        return type(value).__name__
+    return (value.qualified if value.qualified.isprintable() else ascii(value.qualified))[:100]
+
+
+def _is_inert(value: object) -> bool:
+    """Return whether a value is what a global without a role gave."""
+    return isinstance(value, Call) and not value.role
 
 
 def _call(function: object, arguments: object) -> Call:
-    """Record a call; the three globals that make others reachable may only do what pandas does."""
+    """Record a call."""
     if not isinstance(arguments, tuple):
         raise UnpicklingError(f"calls something with a {kind_of(arguments)} for arguments")
-    match function:
-        case Name(role="getattr"):
-            # How zoneinfo pickles a time zone: getattr(ZoneInfo, "_unpickle")(key, 1).
-            match arguments:
-                case (Name(role="zone"), "_unpickle"):
-                    return Call(function, arguments)
-            raise _refusal(function.qualified)
-        case Name(role="partial"):
-            # How pandas 1.3 pickles a block: partial(new_block, ndim=2)(values, placement).
-            match arguments:
-                case (Name(role="block"),):
-                    return Call(function, arguments)
-            raise _refusal(function.qualified)
-        case Name() | Call(function=Name(role="getattr" | "partial")):
-            return Call(function, arguments)
-    raise UnpicklingError(f"calls a {kind_of(function)}")
+    if not isinstance(function, (Name, Call)):
+        raise UnpicklingError(f"calls a {kind_of(function)}")
+    return Call(function, arguments)

@@ -1,12 +1,9 @@
 """Pickles of data frames and arrays, read without running anything that is in them.
 
-A pickle is a program: it may import any function and call it. Here it is only *parsed*. Every
-global a pandas or NumPy pickle needs is on a list, by exact module and name, and stands for
-nothing but its own name; calling it gives a `Call`, a record of name and arguments, and never the
-real thing. What comes out is a tree of plain values and such records, from which columns are then
-read by pattern. So no function of pandas, NumPy or pyarrow sees a hostile argument, a few bytes
-cannot ask for a large array (a shape must match the bytes that are really there), and pandas need
-not be imported.
+`pickle_program` parses the pickle to a tree of plain values and records of calls, none of which is
+made. Columns are read from it by pattern. So no function of pandas, NumPy or pyarrow sees a hostile
+argument, a few bytes cannot ask for a large array (a shape must match the bytes that are really
+there), and pandas need not be imported. A column that nobody asks for is not looked at.
 
 The layouts are those written by pandas 1.0 to 3.1 with NumPy 1.18 to 2.4 and pickle protocols 3
 to 5; what each class stores was read off their pickles (pandas' own list of moved names is
@@ -18,13 +15,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from workload.readers.pickle_program import UNSET, Call, Name, kind_of, parse
+from workload.readers.pickled_arrow import arrow_values, raw_bytes, without
+from workload.readers.pickled_values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,15 +31,6 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 1_000
 """Most columns of a frame; looking for one takes time in proportion to their number squared."""
-
-_ARROW_TYPES = {
-    **{f"int{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
-    **{f"uint{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
-    "float": "<f4",
-    "double": "<f8",
-}
-"""Arrow's names of the number types, as NumPy's."""
-
 
 _Result = TypeVar("_Result")
 
@@ -59,10 +48,11 @@ class Frame:
     def column(self, name: str) -> NDArray[Any]:
         """Return the values of the first column called `name`, shape (rows,).
 
-        Numbers and dates (UTC) come in the type they are stored in, anything else as objects.
+        Numbers and dates (UTC) come in the type they are stored in, anything else as objects: None
+        where a value is missing, a `Name` or `Call` for one that is not read.
 
         Raises:
-            UnpicklingError: the values are damaged, missing, or of a type that is not read.
+            UnpicklingError: the values are damaged, or of a type that is not read.
         """
         return _guarded(self._column, self.names.index(name))
 
@@ -77,8 +67,7 @@ class Frame:
             block = self._decoded[number]
             if block.ndim != 2 or len(block) != len(positions):  # noqa: PLR2004 - column, row
                 raise UnpicklingError("is damaged (block of another shape)")
-            column: NDArray[Any] = block[positions.index(position)]
-            return column
+            return _plain(block[positions.index(position)])
         raise UnpicklingError("is damaged (column without values)")
 
 
@@ -89,8 +78,8 @@ def load_frame(data: bytes) -> Frame:
         data: the file's bytes.
 
     Raises:
-        UnpicklingError: not a pickle, damaged, not a data frame, or in need of a global that is
-            not listed; the message completes a sentence that begins with the file's name.
+        UnpicklingError: not a pickle, damaged, or not a data frame; the message completes a
+            sentence that begins with the file's name.
     """
     return _guarded(_frame, data)
 
@@ -176,6 +165,8 @@ def _from_buffer(node: Call) -> NDArray[Any]:
 def _backed(node: Call) -> NDArray[Any]:
     """Return the array in a pandas class around one: a class, then (dtype, array) in any order."""
     wrapper = node.arguments[0]
+    if wrapper.role == "categorical":
+        return _categorical(node)
     if wrapper.role not in ("datetimes", "strings"):
         raise UnpicklingError(f"is a {kind_of(wrapper)}, which is not read")
     return next(_values(part) for part in node.state if _is_array(part))
@@ -192,19 +183,57 @@ def _masked(node: Call) -> NDArray[Any]:
     data, mask = node.state["_data"], node.state["_mask"]
     if not (_is_array(data) and _is_array(mask)):
         raise UnpicklingError("is damaged (column without values)")
-    if _values(mask).any():
-        raise UnpicklingError("has missing values")
-    return _values(data)
+    return without(_values(data), _values(mask).astype(bool))
+
+
+def _index(node: Call) -> NDArray[Any]:
+    if "data" not in node.arguments[1]:
+        raise UnpicklingError("has categories that are not read")
+    return _values(node.arguments[1]["data"])
+
+
+def _categorical(node: Call) -> NDArray[Any]:
+    """Return the categories that the codes stand for."""
+    state = node.state
+    if isinstance(state, dict):  # until pandas 1.2
+        kind, codes = state["_dtype"], state.get("_codes", state.get("_ndarray"))
+    else:
+        kind = next(part for part in state if isinstance(part, Call) and not part.role)
+        codes = next(part for part in state if _is_array(part))
+    index = kind.state["categories"]
+    data = index.arguments[1].get("data")
+    if not _is_array(codes) or (isinstance(data, Call) and _is_categorical(data)):
+        raise UnpicklingError("is damaged (categories)")
+    categories, numbers = _plain(_values(index)), _values(codes)
+    # Text of a fixed width would be a way to ask for more memory than the file has bytes.
+    if categories.ndim != 1 or categories.dtype.kind not in "iufMO" or numbers.dtype.kind != "i":
+        raise UnpicklingError("has categories that are not read")
+    absent = numbers == -1
+    if not categories.size and absent.all():
+        return np.full(numbers.shape, None, dtype=object)
+    return without(categories[np.where(absent, 0, numbers)], absent)
+
+
+def _is_categorical(node: Call) -> bool:
+    wrapper = node.arguments[0] if node.role == "backed" else node.function
+    return isinstance(wrapper, Name) and wrapper.role == "categorical"
 
 
 def _chunked(node: Call) -> NDArray[Any]:
-    (chunk,) = node.arguments[0]
-    return _values(chunk)
+    # One that is there many times would take more memory than the file has bytes.
+    chunks, buffers = node.arguments[0], set[int]()
+    for chunk in chunks:
+        for part in chunk.arguments[0][4]:
+            if part is not None and len(content := raw_bytes(part)) > 1:
+                if id(content) in buffers:
+                    raise UnpicklingError("is damaged (a chunk that is there twice)")
+                buffers.add(id(content))
+    return np.concatenate(list(map(_values, chunks)))
 
 
 def _chunk(node: Call) -> NDArray[Any]:
     kind, length, _, offset, buffers, *_ = node.arguments[0]
-    return _arrow(kind, length, offset, buffers)
+    return arrow_values(kind, length, offset, buffers)
 
 
 _READERS: dict[str, Callable[[Call], NDArray[Any]]] = {
@@ -213,6 +242,8 @@ _READERS: dict[str, Callable[[Call], NDArray[Any]]] = {
     "backed": _backed,
     "datetimes": _wrapped,
     "masked": _masked,
+    "categorical": _categorical,
+    "index": _index,
     "arrow": _wrapped,
     "chunks": _chunked,
     "chunk": _chunk,
@@ -233,22 +264,28 @@ def _array(
     if dtype.hasobject:
         if type(raw) is not list or len(raw) != math.prod(shape):
             raise UnpicklingError("is damaged (array size)")
-        elements = map(_element, raw) if Call in set(map(type, raw)) else raw
         # NumPy writes objects in C order, whatever the order of the array.
-        return np.fromiter(elements, dtype=object, count=len(raw)).reshape(shape)
-    content = _bytes(raw)
+        return np.fromiter(raw, dtype=object, count=len(raw)).reshape(shape)
+    content = raw_bytes(raw)
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise UnpicklingError("is damaged (array size)")
     return np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects with records of numbers and moments turned into these."""
+    if values.dtype.kind != "O" or not {Call, Name} & set(map(type, values.tolist())):
+        return values
+    return np.fromiter(map(_element, values), dtype=object, count=values.size)
+
+
 def _element(node: object) -> object:
-    return _scalar(node) if isinstance(node, Call) and node.role == "scalar" else node
+    return _scalar(node) if isinstance(node, Call) and node.role == "scalar" else plain(node)
 
 
 def _scalar(node: Call) -> np.generic:
     kind, raw = node.arguments
-    scalar: np.generic = _array(_bytes(raw), kind, (1,), "C")[0]
+    scalar: np.generic = _array(raw_bytes(raw), kind, (1,), "C")[0]
     return scalar
 
 
@@ -261,58 +298,3 @@ def _dtype(node: Call) -> np.dtype[Any]:
         code = f"{code}[{_integer(count)}{unit.decode('ascii')}]"
     dtype: np.dtype[Any] = np.dtype(code)
     return dtype.newbyteorder(order)
-
-
-def _bytes(node: object) -> bytes:
-    """Return bytes, or those in a bytearray or pyarrow buffer made of them."""
-    while isinstance(node, Call) and node.role == "bytes":
-        (node,) = node.arguments
-    if not isinstance(node, bytes):
-        raise UnpicklingError(f"is damaged ({kind_of(node)} instead of bytes)")
-    return node
-
-
-def _arrow(kind: Call, length: int, offset: int, buffers: list[Any]) -> NDArray[Any]:
-    """Return a pyarrow array from its buffers (Arrow columnar format, "Physical Memory Layout").
-
-    Args:
-        kind: the type.
-        length: number of values.
-        offset: number of values to skip in each buffer.
-        buffers: a bit per value, or None when none is missing; then the values, or for strings
-            their bounds and the text.
-    """
-    window = slice(offset, offset + length)
-    valid, content = buffers[0], _bytes(buffers[1])
-    if valid is None:
-        missing = np.zeros(0, dtype=np.intp)
-    else:
-        bits = np.unpackbits(np.frombuffer(_bytes(valid), np.uint8), bitorder="little")[window]
-        missing = np.flatnonzero(bits == 0)
-    match kind:
-        case Call(function=Name(role="alias"), arguments=("string" | "large_string" as name,)):
-            bounds = np.frombuffer(content, "<i4" if name == "string" else "<i8")
-            bounds = bounds[offset : offset + length + 1]
-            text = _bytes(buffers[2])
-            # Overlapping strings would be a way to ask for more memory than the file has bytes.
-            if bounds.size != length + 1 or bounds[0] < 0 or (np.diff(bounds) < 0).any():
-                raise UnpicklingError("is damaged (string bounds)")
-            strings = np.empty(length, dtype=object)
-            for row, (first, last) in enumerate(pairwise(bounds.tolist())):
-                strings[row] = text[first:last].decode()
-            strings[missing] = None
-            return strings
-        case Call(function=Name(role="alias"), arguments=(name,)) if name in _ARROW_TYPES:
-            dtype = _ARROW_TYPES[name]
-        case Call(
-            function=Name(role="timestamp"), arguments=("s" | "ms" | "us" | "ns" as unit, *_)
-        ):
-            dtype = f"<M8[{unit}]"
-        case _:
-            raise UnpicklingError("is of a pyarrow type that is not read")
-    if missing.size:
-        raise UnpicklingError("has missing values")
-    values = np.frombuffer(content, dtype)[window]
-    if values.size != length:
-        raise UnpicklingError("is damaged (array size)")
-    return values

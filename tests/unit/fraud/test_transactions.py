@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from workload.errors import DatasetRefused
 from workload.fraud import transactions
 from workload.fraud.transactions import Day, day_from_frame, read_day
-from workload.readers import table
+from workload.readers import delimited, formats, table
 from workload.share import dataset_file
 from workload.share.dataset_file import SUFFIXES, dataset_stem, name_date
 
@@ -82,6 +83,8 @@ def rows_of(day: Day) -> list[tuple[Any, ...]]:
     columns = (day.transaction, day.second, day.customer, day.terminal, day.amount, day.scenario)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
+
+HEADER = "TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,TX_FRAUD_SCENARIO"
 
 EXPECTED = [
     (10, 31, 596, 3156, 57.16, 0),
@@ -184,8 +187,7 @@ def test_times_may_be_nanoseconds_since_1970(tmp_path: Path, kind: Any) -> None:
     ],
 )
 def test_csv_times_are_iso_8601(tmp_path: Path, written: str, second: int) -> None:
-    header = "TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,TX_FRAUD_SCENARIO"
-    day = read(tmp_path, f"{header}\n1,{written},5,7,1,0\n".encode(), ".csv")
+    day = read(tmp_path, f"{HEADER}\n1,{written},5,7,1,0\n".encode(), ".csv")
     assert (day.date, rows_of(day)) == (DATE, [(1, second, 5, 7, 1.0, 0)])
 
 
@@ -283,8 +285,8 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, suffix: str) -> None:
 def test_missing_columns_are_listed(tmp_path: Path, suffix: str) -> None:
     rows = frame().drop(columns=["TX_AMOUNT", "TX_FRAUD_SCENARIO"])
     reason = refusal(tmp_path, encode(rows, suffix), suffix)
-    assert reason == "lacks the columns TX_AMOUNT, TX_FRAUD_SCENARIO"
-    rows["TX_AMOUNT"] = 1.0
+    assert reason.startswith("lacks the columns TX_AMOUNT, TX_FRAUD_SCENARIO")
+    rows = rows.drop(columns="TX_FRAUD").assign(TX_AMOUNT=1.0)
     assert refusal(tmp_path, encode(rows, suffix), suffix) == "lacks the column TX_FRAUD_SCENARIO"
 
 
@@ -328,18 +330,22 @@ def test_ids_and_labels_are_integers(tmp_path: Path, name: str, values: Any, rea
     ("value", "reason"),
     [
         ("7", "row 3: '7' is not an integer"),
-        (None, "row 3: None is not an integer"),
+        (None, "row 3: the value is missing"),
         (True, "row 3: True is not an integer"),
-        (7.0, "row 3: 7.0 is not an integer"),
-        (float("nan"), "row 3: nan is not an integer"),
+        (7.5, "row 3: 7.5 is not an exact integer"),
+        (2.0**60, "row 3: 1.152921504606847e+18 is not an exact integer"),
+        (float("nan"), "row 3: nan is not an exact integer"),
+        (Decimal("7.5"), "row 3: Decimal('7.5') is not an exact integer"),
+        (Decimal("1E+999999999"), "row 3: Decimal('1E+999999999') is not an exact integer"),
+        (Decimal("NaN"), "row 3: Decimal('NaN') is not an exact integer"),
         (pd.NA, "row 3: "),
         (2**63, "row 3: 9223372036854775808 does not fit 64 bits"),
         (10**5000, "row 3: an integer of 16610 bits does not fit 64 bits"),
-        (pd.Timestamp(0), "_unpickle_timestamp> is not an integer"),
+        (pd.Timestamp(0), "is not an integer"),
         (["nested"], "row 3: (...) is not an integer"),
         ("x" * 10**6, "is not an integer"),
         (np.timedelta64(5, "s"), "is not an integer"),
-        (np.float64(3), "row 3: 3.0 is not an integer"),
+        (np.float64(3.5), "row 3: 3.5 is not an exact integer"),
     ],
     ids=lambda value: str(value)[:20] if not isinstance(value, int) else "int",
 )
@@ -376,7 +382,10 @@ def test_amounts_are_finite_and_not_negative(tmp_path: Path, value: float, reaso
     ("value", "reason"),
     [
         ("12", "'12' is not a number"),
-        (None, "None is not a number"),
+        (None, "the value is missing"),
+        (Decimal("sNaN"), "Decimal('sNaN') does not fit 64 bits"),
+        (Decimal("NaN"), "nan is no amount"),
+        (Decimal("1E+400"), "inf is no amount"),
         (True, "True is not a number"),
         (10**400, "does not fit 64 bits"),
     ],
@@ -456,17 +465,16 @@ def test_the_day_is_the_one_the_name_promises(tmp_path: Path, suffix: str) -> No
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (["2018-04-01 09:30:00"] * 5, "string; allowed are dates with time such as"),
+        (["April"] * 5, "row 0: 'April' is not allowed; allowed are dates with time such as"),
         ([1.5e18] * 5, "is of type float64; allowed are dates"),
-        (np.full(5, 10**6, dtype="int32"), "is of type int32; allowed are dates"),
         (np.full(5, 2**60).astype("M8[s]"), "is outside the years 1 to 9999"),
         (pd.to_timedelta(range(5), unit="s"), "is of type duration"),
     ],
-    ids=["string", "float", "int32", "far", "duration"],
+    ids=["string", "float", "far", "duration"],
 )
 def test_times_of_other_types_are_refused(tmp_path: Path, values: Any, reason: str) -> None:
     rows = frame().assign(TX_DATETIME=values)
-    suffix = ".pkl" if "float64" in reason or "int32" in reason or "years" in reason else ".parquet"
+    suffix = ".pkl" if "float64" in reason or "years" in reason else ".parquet"
     told = refusal(tmp_path, encode(rows, suffix), suffix)
     assert told.startswith("column TX_DATETIME")
     assert reason in told
@@ -496,9 +504,9 @@ def test_text_in_a_csv_is_refused_with_its_row(
     assert told.startswith(f"column {column}, row 3: {reason}")
 
 
-def test_a_pickle_that_wants_to_run_something_is_refused_by_name(tmp_path: Path) -> None:
-    reason = refusal(tmp_path, b"\x80\x04cos\nsystem\n\x8c\x04true\x85R.")
-    assert reason == "needs os.system, which a dataset may not"
+def test_a_pickle_that_wants_to_run_something_is_no_frame(tmp_path: Path) -> None:
+    reason = refusal(tmp_path, b"\x80\x04cposix\nsystem\n\x8c\x04true\x85R.")
+    assert reason == "holds a posix.system, not a DataFrame"
 
 
 @pytest.mark.parametrize(
@@ -511,8 +519,7 @@ def test_a_pickle_that_wants_to_run_something_is_refused_by_name(tmp_path: Path)
             "is compressed; allowed is a plain pickle",
         ),
         (".parquet", b"PAR1", "is not a readable .parquet file"),
-        (".csv", b"\xff\xfe\x00", "is not a readable .csv file"),
-        (".csv", b"a,b\n1\n", "Expected 2 columns, got 1"),
+        (".csv", HEADER.encode() + b"\n1\n", "Expected 6 columns, got 1"),
         (".csv.gz", b"a,b\n1,2\n", "is not a readable .gz file"),
         (".csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-4], "ends in the middle"),
         (".csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-1] + b"\x01", "incorrect length check"),
@@ -543,7 +550,8 @@ def test_files_and_tables_above_the_limits_are_refused(
             reason = refusal(tmp_path, content, suffix)
             assert reason == f"has {len(content)} bytes; at most {len(content) - 1} are read"
         with monkeypatch.context() as patch:
-            patch.setattr(table, "MAX_ROWS", 4)
+            for module in (table, delimited):
+                patch.setattr(module, "MAX_ROWS", 4)
             assert refusal(tmp_path, content, suffix) == "has 5 rows; at most 4 are read"
 
 
@@ -562,10 +570,10 @@ def test_a_file_that_is_not_there_is_no_refusal(tmp_path: Path) -> None:
 def test_want_of_memory_is_no_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    def exhausted(_: bytes) -> table.Table:
+    def exhausted(*_: object) -> table.Table:
         raise MemoryError
 
-    monkeypatch.setitem(table._DECODERS, suffix, exhausted)
+    monkeypatch.setitem(formats._DECODERS, suffix, exhausted)
     with pytest.raises(MemoryError):
         read(tmp_path, b"x", suffix)
 
