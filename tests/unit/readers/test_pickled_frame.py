@@ -267,7 +267,7 @@ def test_a_column_of_a_type_that_is_not_read_says_so(dtype: str, reason: str) ->
 
 @pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]", "category"])
 def test_what_is_missing_is_none_and_no_number(dtype: str) -> None:
-    frame = FRAME.assign(TX_FRAUD=pd.Series([1, None, 0, 0, 0], dtype="Int64").astype(dtype))
+    frame = FRAME.assign(TX_FRAUD=pd.Series([1, None, 0, 0, 0], dtype="Int64").astype(dtype))  # type: ignore[call-overload]  # its stub lists fewer
     values = load_frame(pickle.dumps(frame)).column("TX_FRAUD")
     assert values.tolist() == [1, None, 0, 0, 0]
 
@@ -300,7 +300,7 @@ EXTRAS: dict[str, Callable[[], Any]] = {
     "period": lambda: pd.period_range("2018", periods=5, freq="M"),
     "complex": lambda: [1j] * 5,
     "frame": lambda: [FRAME] * 5,
-    "arrow struct": lambda: pd.array(
+    "arrow struct": lambda: pd.array(  # type: ignore[call-overload]  # its stub lists fewer
         [{"a": 1}] * 5, dtype=pd.ArrowDtype(pa.struct({"a": pa.int64()}))
     ),
 }
