@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import re
 import sys
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from workload.readers.pickle_numbers import NUMBERS, read_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,6 @@ class _Dtype(str):
     __slots__ = ()
 
 
-_NUMBER_RUN = re.compile(rb"(?:K.|M..|J.{4}|G.{8})++", re.DOTALL)
 _CONSTANTS = {pickle.NONE: None, pickle.NEWTRUE: True, pickle.NEWFALSE: False}
 _TUPLES = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
 _SIZED: dict[bytes, tuple[int, Callable[[memoryview], object]]] = {
@@ -119,10 +119,9 @@ class _Parser:
         return self.stack.pop()
 
     def step(self, code: bytes) -> None:
-        if run := _NUMBER_RUN.match(self.content, self.position - 1):
-            self.position = run.end()
-            numbers = pickle.PROTO + b"\x04" + pickle.MARK + run[0] + pickle.LIST + pickle.STOP
-            self.stack += pickle.loads(numbers)  # noqa: S301 - numbers only, as the pattern says
+        if code in NUMBERS:
+            values, self.position = read_numbers(self.content, self.position - 1)
+            self.stack += values
         elif code in _SIZED:
             width, value = _SIZED[code]
             self.stack.append(value(self.take(int.from_bytes(self.take(width), "little"))))

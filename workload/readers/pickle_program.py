@@ -9,12 +9,12 @@ unpickler can't do this: it calls what it finds, and believes lengths for which 
 from __future__ import annotations
 
 import pickle
-import re
 from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from workload.readers.pickle_globals import ROLES
+from workload.readers.pickle_numbers import NUMBERS, read_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class _Parser:
         for _ in range(MAX_OPCODES):
             if (code := self.take(1)) == pickle.STOP:
                 return self.stack.pop()
-            if code in _NUMBERS:
+            if code in NUMBERS:
                 self.numbers()
             elif code in _HANDLERS:
                 _HANDLERS[code](self)
@@ -106,16 +106,8 @@ class _Parser:
         return self.take(end + 1 - self.position)[:-1].decode("utf-8")
 
     def numbers(self) -> None:
-        """Leave a run of numbers, such as a column of objects, to the fast C unpickler.
-
-        The pattern admits number opcodes only, so nothing else can be in what it is given.
-        """
-        run = _NUMBER_RUN.match(self.data, self.position - 1)
-        if run is None:
-            raise EOFError
-        self.position = run.end()
-        content = pickle.PROTO + b"\x04" + pickle.MARK + run[0] + pickle.LIST + pickle.STOP
-        self.stack += pickle.loads(content)  # noqa: S301 - numbers only
+        values, self.position = read_numbers(self.data, self.position - 1)
+        self.stack += values
 
     def push(self, value: object) -> None:
         self.stack.append(value)
@@ -195,9 +187,6 @@ class _Parser:
 
 
 _KEYS = (str, int, float, bool, type(None))
-
-_NUMBERS = frozenset([pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.BINFLOAT])
-_NUMBER_RUN = re.compile(rb"(?:K.|M..|J.{4}|G.{8})++", re.DOTALL)
 
 _HANDLERS: dict[bytes, Callable[[_Parser], object]] = {
     pickle.PROTO: lambda parser: parser.take(1),
