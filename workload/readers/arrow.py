@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workload.errors import DatasetRefused
-from workload.readers.table import MAX_TEXT, Kind, missing, wrong_type
+from workload.readers.table import MAX_TEXT, Kind, missing, not_allowed, other_zone, wrong_type
 from workload.readers.values import first_wrong, shown
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def check_values(name: str, allowed: Kind, values: pa.ChunkedArray) -> None:
             row = _first_failing(values, lambda part: part.cast(pa.float64()))
         except ValueError:
             raise wrong_type(name, allowed, str(values.type)) from None
-        raise _not_allowed(name, row, values[row], allowed)
+        raise not_allowed(name, row, values[row].as_py(), allowed)
     check_type(name, allowed, values.type)
 
 
@@ -110,7 +110,7 @@ def text_moments(name: str, values: pa.ChunkedArray) -> NDArray[Any]:
     row = 0
     for chunk in values.chunks:
         if (wrong := first_wrong(_lengths(chunk) > MAX_TEXT)) is not None:
-            raise _not_allowed(name, row + wrong, values[row + wrong], Kind.MOMENTS)
+            raise not_allowed(name, row + wrong, values[row + wrong].as_py(), Kind.MOMENTS)
         row += len(chunk)
     values = values.cast(pa.string())
     for unit in ("s", "ns"):
@@ -128,9 +128,8 @@ def _wrong_text(name: str, values: pa.ChunkedArray) -> DatasetRefused:
     zone, other = _ZONES if _parses(values.slice(0, 1), None) else reversed(_ZONES)
     row = _first_failing(values, functools.partial(_moments, zone=zone))
     if not _parses(values.slice(row, 1), other):
-        return _not_allowed(name, row, values[row], Kind.MOMENTS)
-    has = "has no time zone, row 0 has one" if zone else "has a time zone, row 0 has none"
-    return DatasetRefused(f"column {name}, row {row}: {shown(values[row].as_py())} {has}")
+        return not_allowed(name, row, values[row].as_py(), Kind.MOMENTS)
+    return other_zone(name, row, values[row].as_py(), zoned=zone is not None)
 
 
 def _moments(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
@@ -178,9 +177,3 @@ def _lengths(chunk: pa.Array) -> NDArray[np.int64]:
 
 def _stored(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _not_allowed(name: str, row: int, value: pa.Scalar, allowed: Kind) -> DatasetRefused:
-    return DatasetRefused(
-        f"column {name}, row {row}: {shown(value.as_py())} is not allowed; allowed are {allowed}"
-    )

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workload.errors import DatasetRefused
-from workload.readers.table import MAX_TEXT, Kind, Table, missing, wrong_type
+from workload.readers.table import (
+    MAX_TEXT,
+    Kind,
+    Table,
+    missing,
+    not_allowed,
+    other_zone,
+    wrong_type,
+)
 from workload.readers.values import first_wrong, shown
 
 if TYPE_CHECKING:
@@ -165,10 +173,7 @@ def _object_moments(values: NDArray[Any], name: str) -> NDArray[Any]:
         if _is_missing(value):
             raise missing(name, row)
         if not (group := kinds[type(value)]):
-            raise DatasetRefused(
-                f"column {name}, row {row}: {shown(value)} is not allowed; allowed are "
-                f"{Kind.MOMENTS}"
-            )
+            raise not_allowed(name, row, value, Kind.MOMENTS)
         if group != first:
             raise DatasetRefused(
                 f"column {name}, row {row}: {shown(value)} is {group}, row 0 is {first}"
@@ -194,10 +199,7 @@ def _text(values: NDArray[Any], name: str) -> NDArray[Any]:
 
     for row, value in enumerate(values):
         if len(value) > MAX_TEXT:  # one string may be there a million times
-            raise DatasetRefused(
-                f"column {name}, row {row}: {shown(value)} is not allowed; allowed are "
-                f"{Kind.MOMENTS}"
-            )
+            raise not_allowed(name, row, value, Kind.MOMENTS)
     return text_moments(name, pa.chunked_array([pa.array(values, pa.string())]))
 
 
@@ -207,8 +209,7 @@ def _dates(values: NDArray[Any], name: str) -> NDArray[Any]:
     for row, value in enumerate(values):
         zone = getattr(value, "tzinfo", None)
         if (zone is not None) != zoned:
-            has = "has no time zone, row 0 has one" if zoned else "has a time zone, row 0 has none"
-            raise DatasetRefused(f"column {name}, row {row}: {shown(str(value))} {has}")
+            raise other_zone(name, row, str(value), zoned=zoned)
         try:
             moved.append(value.astimezone(dt.UTC).replace(tzinfo=None) if zoned else value)
         except OverflowError:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from workload.errors import DatasetRefused
+from workload.readers.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,19 @@ def check_rows(rows: int) -> None:
 def wrong_type(name: str, kind: Kind, found: str) -> DatasetRefused:
     """Return the refusal of a column whose type is not of its kind."""
     return DatasetRefused(f"column {name} is of type {found}; allowed are {kind}")
+
+
+def not_allowed(name: str, row: int, value: object, kind: Kind) -> DatasetRefused:
+    """Return the refusal of a value that is not of the column's kind."""
+    return DatasetRefused(
+        f"column {name}, row {row}: {shown(value)} is not allowed; allowed are {kind}"
+    )
+
+
+def other_zone(name: str, row: int, value: str, *, zoned: bool) -> DatasetRefused:
+    """Return the refusal of a moment without a time zone where row 0 is `zoned`, or with one."""
+    has = "has no time zone, row 0 has one" if zoned else "has a time zone, row 0 has none"
+    return DatasetRefused(f"column {name}, row {row}: {shown(value)} {has}")
 
 
 def missing(name: str, row: int) -> DatasetRefused:
