@@ -25,7 +25,7 @@ from workload.share.store import NotVisible, Share
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FORMAT = "batch-aiml checkpoint 3"
 _PREFIX = "model_cpt_"
@@ -253,10 +253,18 @@ class CheckpointStore:
                 with temporary.open("wb") as stream:
                     stream.write(content)
 
-    def withdrawn(self, record: Mapping[str, Any]) -> bool:
-        """Return whether a checkpoint has lost its published name alone."""
-        published = self.share.output / record["checkpoint_file"]
-        return not published.exists() and self._immutable(record["checkpoint"]).exists()
+    def withdrawn(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Return the hashes of the checkpoints that have lost their published names alone."""
+        if not records:
+            return set()
+        with os.scandir(self.share.output) as entries:  # one request for all names
+            names = {each.name for each in entries if not each.is_symlink() or Path(each).exists()}
+        return {
+            record["checkpoint"]
+            for record in records
+            if record["checkpoint_file"] not in names
+            and self._immutable(record["checkpoint"]).exists()
+        }
 
     def published(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield each published checkpoint: path, and record with its hash; {} if unreadable.

@@ -118,13 +118,13 @@ class Projector:
                     continue
                 del commits[0]
             elif commits:
-                proven = {line["checkpoint"] for line in ledger_if_any(self.share)}
+                lines = ledger_if_any(self.share)
+                proven = {line["checkpoint"] for line in lines} - store.withdrawn(lines)
             if not commits:
                 break
             for commit in commits:
-                record = commit.record
-                if record["checkpoint"] not in proven or store.withdrawn(record):
-                    store.publish(record)
+                if commit.record["checkpoint"] not in proven:
+                    store.publish(commit.record)
                 self._lines.append(ledger_line(commit))
             self._write(force=force)
         self._write(force=force)

@@ -200,8 +200,8 @@ def _continues(
 
 def any_record(share: Share) -> dict[str, Any]:
     """Return the record of a checkpoint on the share; empty when there is none."""
-    for line in _sound_lines(share):
-        return line
+    if lines := _sound_lines(share):
+        return lines[0]
     published = CheckpointStore(share).published()
     return next((record for _, record in published if record), {})
 
