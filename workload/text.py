@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 NONE = "n/a"
 """Stands for a figure that is undefined."""
@@ -19,6 +20,12 @@ def printable(text: object) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def warn(*lines: str) -> None:
+    """Show lines from outside on standard error."""
+    for line in lines:
+        print(printable(line), file=sys.stderr)  # noqa: T201
 
 
 def plural(count: int, noun: str) -> str:

@@ -35,7 +35,7 @@ from workload.share.stream import (
     read_list,
     request_line,
 )
-from workload.text import printable
+from workload.text import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,7 @@ _ASKED = 16
 def send_all(directory: Path, pod: str) -> None:
     """Copy the datasets that the share does not have."""
     paths = dataset_files(directory)
-    for line in left_out(directory):
-        print(printable(line), file=sys.stderr)  # noqa: T201
+    warn(*left_out(directory))
     print(f"{len(paths)} files in {directory}; comparing with the share", flush=True)  # noqa: T201
     sending = _Sending(paths, Line())
     sending.persist(pod)

@@ -11,6 +11,7 @@ import typer
 
 from workload.cli.options import FRAUD, DayFilesOption, JsonOption
 from workload.errors import UsageError
+from workload.text import warn
 
 app = typer.Typer()
 
@@ -56,12 +57,12 @@ def evaluate(
     from workload.fraud.evaluation.results import Settings
     from workload.fraud.evaluation.results import evaluate as judge
     from workload.fraud.evaluation.text import as_text
-    from workload.local.display import counting, warn
+    from workload.local.display import counting
     from workload.share.listing import beside_days, day_files
 
     _refuse_other_trainers(datasets)
     settings = Settings(Protocol(protocol.value), lag_days, label, baselines)
-    warn(beside_days(datasets))
+    warn(*beside_days(datasets))
     steps = len(day_files(datasets)) + (FITS if baselines else 0)
     with counting("Evaluating", steps, every=30) as advance:
         result = judge(datasets, settings, advance)

@@ -13,7 +13,7 @@ import typer
 from workload.cli.connection import open_queue
 from workload.cli.options import JsonOption, LabelOption, TrainerOption, show_help, with_label
 from workload.errors import ExitCode, UsageError
-from workload.text import printable
+from workload.text import printable, warn
 from workload.trainers.loading import DEFAULT, with_options
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def rebuild(
     """
     from workload.engine.reconcile import any_record
     from workload.engine.reconcile import rebuild as rebuild_queue
-    from workload.local.display import counting, warn
+    from workload.local.display import counting
     from workload.share.listing import left_out
     from workload.share.store import Share
     from workload.trainers.loading import load
@@ -162,7 +162,7 @@ def rebuild(
             trainer = with_options(trainer, learned["options"])
         with counting("Reading", None) as advance:
             rebuilt = rebuild_queue(queue, store, load(trainer), advance)
-        warn(left_out(settings.share / "datasets"))
+        warn(*left_out(settings.share / "datasets"))
     typer.echo(
         f"kept {len(rebuilt.kept)} learned, queued {len(rebuilt.waiting)}, "
         f"refused {len(rebuilt.refused)}"
@@ -212,12 +212,11 @@ def _as_text(status: Status) -> str:
 
 
 def _training_datasets(root: Path) -> list[str]:
-    from workload.local.display import warn
     from workload.share.listing import left_out, training_datasets
     from workload.share.store import TRAINING
 
     names = training_datasets(root)
-    warn(left_out(root / "datasets"))
+    warn(*left_out(root / "datasets"))
     if not names:
         raise UsageError(f"{root / TRAINING}: no datasets; copy them there first")
     return names

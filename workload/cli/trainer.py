@@ -10,7 +10,7 @@ import typer
 
 from workload.cli.options import DayFilesOption, show_help
 from workload.errors import ExitCode
-from workload.text import printable
+from workload.text import printable, warn
 
 app = typer.Typer(
     help="Trainers of your own: docs/own-trainer.md.",
@@ -35,7 +35,7 @@ def check_trainer(
     Nothing is written.
     """
     from workload.engine.trainer_check import check, learn
-    from workload.local.display import counting, warn
+    from workload.local.display import counting
     from workload.share.listing import beside_days
     from workload.trainers.loading import load
 
@@ -43,7 +43,7 @@ def check_trainer(
     if hashes:
         typer.echo(json.dumps(asdict(learn(learner, datasets, resumed=resumed))))
         return ExitCode.DONE
-    warn(beside_days(datasets))
+    warn(*beside_days(datasets))
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
     with counting("Checking", None) as advance:
         checked = check(learner, datasets, arguments, advance)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from workload.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from workload.local.supervisor import RunProgress
 
@@ -49,12 +49,6 @@ def counting(
                 print(f"{what} {number}/{total}: {name}", file=sys.stderr)  # noqa: T201
 
         yield advance
-
-
-def warn(lines: Iterable[str]) -> None:
-    """Show lines on standard error."""
-    for line in lines:
-        print(printable(line), file=sys.stderr)  # noqa: T201
 
 
 class RunDisplay:

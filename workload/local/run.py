@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from workload.engine.ledger import ledger_if_any
 from workload.engine.reporting import closing_line, next_command, refresh_report
 from workload.errors import UsageError
-from workload.local.display import RunDisplay, counting, warn
+from workload.local.display import RunDisplay, counting
 from workload.local.share_queue import serve
 from workload.local.supervisor import Outcome, Supervisor, local_share
 from workload.share.durable import sha256, writing
 from workload.share.listing import left_out, testing_dataset, training_datasets
-from workload.text import printable
+from workload.text import printable, warn
 from workload.trainers.identity import require_setting
 from workload.trainers.loading import name_of
 
@@ -87,7 +87,7 @@ def run_locally(
                 )
             _simulate(share, days or SIMULATED_DAYS, simulation)
         else:
-            warn(left_out(share.root / "datasets"))
+            warn(*left_out(share.root / "datasets"))
         with RunDisplay() as display:
             outcome = Supervisor(share, workers, display, trainer, server).run()
     if outcome.ledger:
@@ -99,7 +99,7 @@ def run_locally(
 def _transfer(share: Share, datasets: Path) -> None:
     from workload.share.transfer import transfer  # noqa: PLC0415
 
-    warn(left_out(datasets))
+    warn(*left_out(datasets))
     with counting("Transferring", None) as advance:
         done = transfer(datasets, share.root, advance)
     print(  # noqa: T201

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +16,7 @@ from workload.errors import UsageError, WorkloadError
 from workload.local.redis_server import EmbeddedRedis, EndedAtStart, remove_socket
 from workload.retry import retry
 from workload.share.durable import write_atomic, writing
-from workload.text import printable
+from workload.text import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,17 +90,26 @@ def _writable(directory: Path) -> bool:
     )
 
 
+def _is_served(directory: Path) -> bool:
+    """Return whether a server holds the lock; False when it can't be asked."""
+    try:
+        with (directory / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (FileNotFoundError, PermissionError):
+        pass
+    return False
+
+
 @contextmanager
 def _copy(root: Path) -> Iterator[str]:
     """Yield the address of a Redis with a copy of the share's queue, or of the running one."""
     directory = root / DIRECTORY
+    if _is_served(directory):
+        yield _address(root)
+        return
     with tempfile.TemporaryDirectory(prefix="workload-look-") as temporary:
-        with suppress(FileNotFoundError, PermissionError), (directory / "lock").open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield _address(root)
-                return
         for name in _FILES:
             source, target = directory / name, Path(temporary) / name
             if source.is_dir():
@@ -109,7 +117,7 @@ def _copy(root: Path) -> Iterator[str]:
                 target.chmod(0o700)
             elif source.exists():
                 shutil.copyfile(source, target)
-        _warn(f"{root}: can't be written; this is a copy of its queue")
+        warn(f"workload: {root}: can't be written; this is a copy of its queue")
         with _started(EmbeddedRedis(Path(temporary)), root) as server:
             yield server.url
 
@@ -201,13 +209,9 @@ def _start_without_files(server: EmbeddedRedis, root: Path, error: EndedAtStart)
             (aside / path.name).rename(path)
         aside.rmdir()
         raise
-    _warn(
-        f"{root}: Redis could not load its files and starts without them ({error}); they are kept "
-        f"in {aside}. The queue is made again from ledger, checkpoints and datasets. What only "
-        "Redis knew is gone: which datasets were skipped by hand or queued from outside "
+    warn(
+        f"workload: {root}: Redis could not load its files and starts without them ({error}); they "
+        f"are kept in {aside}. The queue is made again from ledger, checkpoints and datasets. What "
+        "only Redis knew is gone: which datasets were skipped by hand or queued from outside "
         "datasets/training, and failed attempts; skip or push those again"
     )
-
-
-def _warn(text: str) -> None:
-    print(printable(f"workload: {text}"), file=sys.stderr)  # noqa: T201

@@ -182,6 +182,15 @@ class TestReadOnly:
             with pytest.raises(UsageError, match="try again"), share_queue.reach(root, look=True):
                 pass
 
+    def test_error_of_who_looks_at_a_queue_in_use_is_not_lost(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("workload.local.share_queue._address", lambda _: "unix:///used")
+        with (root / ".redis/lock").open("rb") as holder:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            with pytest.raises(PermissionError), share_queue.reach(root, look=True):
+                raise PermissionError
+
 
 def test_share_that_can_not_be_written_is_one_line_for_who_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
