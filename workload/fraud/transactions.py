@@ -114,14 +114,11 @@ def day_from_file(file: DatasetFile, *, label: str = LABELS[0], labelled: bool =
     try:
         needed = [*_COLUMNS, label] if labelled else [*_COLUMNS]
         table = read_table(file.content, file.suffix, needed)
-        day = _day(table, label if labelled else None, file.date, file.sha256)
+        return _day(table, label if labelled else None, file.date, file.sha256)
     except (DatasetRefused, MemoryError, ImportError):
         raise
     except Exception as error:  # pyarrow documents no closed set of errors for damaged bytes
         raise DatasetRefused(f"is not a readable {file.suffix} file ({_line(error)})") from error
-    if not day.second.any():
-        log.warning("No time of day, all rows are at 00:00:00: dataset=%s", file.name)
-    return day
 
 
 def day_from_frame(
@@ -167,6 +164,8 @@ def _day(table: Table, label: str | None, date: dt.date | None, sha256: str) -> 
     values = table.column("TX_DATETIME", Kind.MOMENTS)
     check_rows(values.size)
     day, second = _seconds(values, date)
+    if not second.any():
+        log.warning("No time of day, all rows are at 00:00:00: date=%s rows=%d", day, second.size)
     transaction = _identifiers(table, "TRANSACTION_ID", second.size)
     customer = _identifiers(table, "CUSTOMER_ID", second.size)
     terminal = _identifiers(table, "TERMINAL_ID", second.size)

@@ -38,7 +38,7 @@ _NUMBERS = (int, float, Decimal, np.integer, np.floating)
 _NO_NUMBERS = (bool, np.timedelta64)
 _OVER = 2**63
 _EXACT_FLOAT = 2.0**53
-"""Up to here every integer is a float64, so that a float column of ids has lost nothing."""
+"""Below, every integer is a float64, so that a float column of ids has lost nothing."""
 
 
 def numbers(table: Table, name: str, rows: int, kind: Kind = Kind.NUMBERS) -> NDArray[Any]:
@@ -97,7 +97,7 @@ def _is_exact(value: float | Decimal | np.number[Any]) -> bool:
         # Compared before it is converted: 1E+999999999 is short, its integer is not.
         return value.is_finite() and value.copy_abs() < _OVER and value == value.to_integral_value()
     if isinstance(value, (float, np.floating)):
-        return abs(float(value)) <= _EXACT_FLOAT and float(value).is_integer()
+        return abs(float(value)) < _EXACT_FLOAT and float(value).is_integer()
     return True
 
 
@@ -123,7 +123,7 @@ def integers(table: Table, name: str, rows: int) -> NDArray[np.int64]:
 def _whole(values: NDArray[Any], name: str) -> NDArray[np.int64]:
     if values.dtype.kind == "f":
         # Written so that NaN, which compares false, is wrong too.
-        wrong = ~((np.abs(values) <= _EXACT_FLOAT) & (np.floor(values) == values))
+        wrong = ~((np.abs(values) < _EXACT_FLOAT) & (np.floor(values) == values))
         if (row := first_wrong(wrong)) is not None:
             raise DatasetRefused(
                 f"column {name}, row {row}: {shown(values[row])} is not an exact integer"

@@ -55,7 +55,7 @@ def _offset(zone: object) -> dt.timedelta:
             return dt.timedelta(seconds=seconds)
         case Call(function=Name(role="minutes"), arguments=(int() as minutes, *_)):
             return dt.timedelta(minutes=minutes)
-    found = zone.function if isinstance(zone, Call) else zone
-    while isinstance(found, Call):
-        found = found.arguments[0] if found.arguments else found.function
-    raise UnpicklingError(f"has moments of a zone ({kind_of(found)}) that is not read; use UTC")
+    found = kind_of(zone.function) if isinstance(zone, Call) else kind_of(zone)
+    if isinstance(zone, Call) and zone.arguments and isinstance(zone.arguments[0], str):
+        found = zone.arguments[0][:40]
+    raise UnpicklingError(f"has moments of a zone ({found}), which is not read; use UTC")

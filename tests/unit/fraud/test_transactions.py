@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -578,12 +579,23 @@ def test_want_of_memory_is_no_refusal(
         read(tmp_path, b"x", suffix)
 
 
-SEEDS = {suffix: encode(frame(), suffix) for suffix in FORMATS}
+OBJECTS = frame().assign(
+    TX_DATETIME=pd.Series([pd.Timestamp(f"2018-04-01 {time}") for time in TIMES], dtype=object),
+    CUSTOMER_ID=pd.Categorical(frame()["CUSTOMER_ID"]),
+    TERMINAL_ID=frame()["TERMINAL_ID"].astype("int64[pyarrow]"),
+    TX_AMOUNT=pd.Series([Decimal(n) for n in ("57.16", "81.51", "0", "646", "50.99")]),
+    NOTE=pd.Series([{1}, {(2, 3): b""}, uuid.UUID(int=1), dt.UTC, None], dtype=object),
+)
+TEXT = frame().astype({"TX_DATETIME": str}).assign(TX_AMOUNT=OBJECTS["TX_AMOUNT"])
+SEEDS = {suffix: encode(frame(), suffix) for suffix in FORMATS} | {
+    ".pkl of objects": encode(OBJECTS, ".pkl"),
+    ".pkl of text": encode(TEXT, ".pkl"),
+    ".parquet of text": encode(TEXT, ".parquet"),
+}
 
 
-def damage(suffix: str) -> st.SearchStrategy[bytes]:
+def damage(seed: bytes) -> st.SearchStrategy[bytes]:
     """Return noise, truncations, flipped bits, and pieces moved within a valid file."""
-    seed = SEEDS[suffix]
     place = st.integers(0, len(seed) - 1)
 
     def flip(changes: list[tuple[int, int]]) -> bytes:
@@ -603,7 +615,7 @@ def damage(suffix: str) -> st.SearchStrategy[bytes]:
     )
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("seed", SEEDS)
 @settings(
     max_examples=int(os.environ.get("WORKLOAD_FUZZ_EXAMPLES", "100")),
     deadline=None,
@@ -611,11 +623,11 @@ def damage(suffix: str) -> st.SearchStrategy[bytes]:
 )
 @given(data=st.data())
 def test_damaged_bytes_are_refused_or_read_and_nothing_else(
-    tmp_path: Path, suffix: str, data: st.DataObject
+    tmp_path: Path, seed: str, data: st.DataObject
 ) -> None:
-    content = data.draw(damage(suffix))
+    content = data.draw(damage(SEEDS[seed]))
     try:
-        day = read(tmp_path, content, suffix)
+        day = read(tmp_path, content, seed.split()[0])
     except DatasetRefused as refused:
         reason = str(refused)
     else:
