@@ -77,7 +77,7 @@ def objects(values: list[Any]) -> pd.Series:
 
 
 def arrow(values: list[Any], kind: pa.DataType) -> Any:
-    return pd.Series(pd.array(values, dtype=pd.ArrowDtype(kind)))
+    return pd.Series(values, dtype=pd.ArrowDtype(kind))
 
 
 PARIS = [moment.tz_localize("UTC").tz_convert("Europe/Paris") for moment in MOMENTS]

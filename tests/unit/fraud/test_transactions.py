@@ -627,7 +627,7 @@ def test_damaged_bytes_are_refused_or_read_and_nothing_else(
 ) -> None:
     content = data.draw(damage(SEEDS[seed]))
     try:
-        day = read(tmp_path, content, seed.split()[0])
+        day = read(tmp_path, content, seed.split(maxsplit=1)[0])
     except DatasetRefused as refused:
         reason = str(refused)
     else:
