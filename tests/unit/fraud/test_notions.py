@@ -7,6 +7,7 @@ import io
 import logging
 import zoneinfo
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +18,11 @@ import pytest
 
 from workload.errors import DatasetRefused
 from workload.fraud.transactions import Day, day_from_file, day_from_frame
+from workload.readers import parquet as readers_parquet
 from workload.share.dataset_file import DatasetFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DATE = dt.date(2018, 4, 1)
 MOMENTS = [pd.Timestamp("2018-04-01 00:00:00"), pd.Timestamp("2018-04-01 13:07:59")]
@@ -408,6 +410,35 @@ def test_a_few_bytes_of_repeated_text_are_refused_unexpanded(name: str, reason: 
         assert str(refused.value).startswith(reason)
 
     assert peak(refuse) < 20_000_000
+
+
+def test_one_text_named_many_times_in_a_pickle_is_refused_unexpanded() -> None:
+    long = "1" * 20_000
+    data = content(
+        pd.concat([frame()] * 10_000).assign(TX_DATETIME=objects([long] * 20_000)), ".pkl"
+    )
+
+    def refuse() -> None:
+        with pytest.raises(DatasetRefused, match=r"TX_DATETIME, row 0: '1{40}' is not allowed"):
+            of_bytes(data, ".pkl")
+
+    assert peak(refuse) < 1_000_000
+
+
+def test_a_column_has_no_more_rows_than_its_file_says() -> None:
+    """A column's own count of values may be forged; asking pyarrow for it can end the process."""
+
+    class Forged:
+        metadata = SimpleNamespace(num_rows=5)
+
+        def iter_batches(self, *_: Any, **__: Any) -> Iterator[pa.RecordBatch]:
+            yield pa.record_batch({"TX_AMOUNT": pa.array([1.0] * 4)})
+            yield pa.record_batch({"TX_AMOUNT": pa.array([1.0] * 4)})
+            raise AssertionError("read on")
+
+    file: Any = Forged()
+    with pytest.raises(DatasetRefused, match="column TX_AMOUNT has more rows than the 5"):
+        readers_parquet._values(file, "TX_AMOUNT")
 
 
 def test_text_that_repeats_its_prefix_is_refused_unexpanded() -> None:
