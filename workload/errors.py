@@ -93,7 +93,19 @@ class ChainHalted(WorkloadError):
     exit_code = ExitCode.INCOMPLETE
 
 
+class Terminated(SystemExit):
+    """SIGTERM or SIGINT ends a worker: passes every `except Exception` and is never counted."""
+
+
 class HandedBack(WorkloadError):
     """SIGTERM or SIGINT ended a run, after its workers handed back what they held."""
 
     exit_code = ExitCode.HANDED_BACK
+
+
+def spoken(error: BaseException) -> str:
+    """Return what a trainer raised, for one line."""
+    if isinstance(error, SystemExit):
+        return f"the trainer called sys.exit({'' if error.code is None else repr(error.code)})"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

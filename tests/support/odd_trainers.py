@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from examples.energy_load import EnergyLoad, Forecaster
+from workload.queue import Queue, connect
 from workload.trainers.protocol import Trained
 
 INSTANCE = EnergyLoad()
@@ -92,3 +97,56 @@ class Silent(EnergyLoad):
 
     def __init__(self, season: str) -> None:
         self.season = season
+
+
+class Helped(EnergyLoad):
+    """Ends a helper process, and has one leave by itself, for each file."""
+
+    name = "helped"
+
+    def prepare(self, file: Any) -> Any:
+        helper = multiprocessing.get_context("fork").Process(target=signal.pause)
+        helper.start()
+        helper.terminate()
+        helper.join(30)
+        if helper.exitcode != -signal.SIGTERM:
+            raise RuntimeError(f"the helper ended with {helper.exitcode}")
+        if (process := os.fork()) == 0:
+            sys.exit(7)
+        if (code := os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])) != 7:
+            raise RuntimeError(f"the forked process ended with {code}")
+        return super().prepare(file)
+
+
+class Leaver(EnergyLoad):
+    """Ends its process, as a script does."""
+
+    name = "leaver"
+
+    def prepare(self, file: Any) -> Any:  # noqa: ARG002
+        sys.exit("no more of this")
+
+
+class LeavesAtOnce(EnergyLoad):
+    def __init__(self) -> None:
+        sys.exit(0)
+
+
+class Disloyal(EnergyLoad):
+    """Has its worker's datasets handed back while it works on them."""
+
+    name = "disloyal"
+
+    def prepare(self, file: Any) -> Any:
+        queue = Queue(connect(os.environ["WORKLOAD_REDIS_URL"]))
+        for claim in queue.status().claims:
+            Queue(queue.client, session=claim.session).hand_back()
+        return super().prepare(file)
+
+
+class Faithless(Disloyal):
+    """Fails, too, when it is too late to count that."""
+
+    def prepare(self, file: Any) -> Any:
+        super().prepare(file)
+        raise OSError("no connection")

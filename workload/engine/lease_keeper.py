@@ -8,6 +8,8 @@ could be late with a renewal. The renewer is a small child process (`workload.en
   compiled code: the C-level signal handler writes to its pipe;
 - ends with the worker: when the pipe closes, the worker is dead and its datasets are returned;
 - stops renewing for a worker that is stopped or makes no progress, so that others take over.
+
+A process that a trainer forks holds neither pipe: the renewer's only companion is the worker.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from workload.engine.processes import module_environment, python
-from workload.errors import LeaseLost
+from workload.errors import DatasetFailed, LeaseLost
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,6 +49,7 @@ class LeaseKeeper:
     _wakeup: int = -1
 
     def __enter__(self) -> Self:
+        os.register_at_fork(after_in_child=self._forget)
         self._start()
         return self
 
@@ -127,6 +130,17 @@ class LeaseKeeper:
             self._child.wait()
             self._child = None
 
+    def _forget(self) -> None:
+        """Close both pipes in a forked process, without a word to the renewer."""
+        if self._wakeup >= 0:
+            os.close(self._wakeup)
+            self._wakeup = -1
+        for stream in (self._child.stdin, self._child.stdout) if self._child else ():
+            if stream:
+                with suppress(OSError):
+                    stream.close()
+        self._child = None
+
     def _say(self, message: dict[str, object]) -> None:
         child = self._child
         if child is None or child.stdin is None:
@@ -144,3 +158,43 @@ class LeaseKeeper:
         if self._child and self._child.stdout:
             while line := self._child.stdout.readline():
                 self._lost.update(json.loads(line))
+
+
+class LostLeases:
+    """Tells a dataset whose leases are lost again and again from one that had bad luck.
+
+    A lease that expired is counted by the queue, as a crash. Here are those that were lost although
+    nothing expired and Redis answered all along, as when a trainer sends its own worker's signals.
+    """
+
+    LIMIT = 3
+    """So many in a row are a failed attempt."""
+
+    def __init__(self) -> None:
+        self._lost: dict[str, tuple[int, int]] = {}
+
+    def note(self, lease: Lease) -> None:
+        """Count a lease that was lost."""
+        count, _ = self._lost.get(lease.dataset, (0, 0))
+        self._lost[lease.dataset] = (count + 1, lease.crashes)
+
+    def clear(self) -> None:
+        """Begin again: Redis was away, or went back in time."""
+        self._lost.clear()
+
+    def raise_if_repeated(self, lease: Lease) -> None:
+        """Check a lease that was just claimed.
+
+        Raises:
+            DatasetFailed: the dataset's last leases were all lost here.
+        """
+        count, crashes = self._lost.get(lease.dataset, (0, 0))
+        if lease.crashes > crashes:  # the last one expired
+            count = 0
+        if count == 0 or count >= self.LIMIT:
+            self._lost.pop(lease.dataset, None)
+        if count >= self.LIMIT:
+            raise DatasetFailed(
+                f"its lease was lost {count} times in a row although Redis answered: something "
+                "hands it back while it is worked on, such as a trainer that signals its own worker"
+            )

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workload.engine.chain import ChainState, Dataset, read, train
 from workload.engine.checkpoints import CheckpointStore
-from workload.engine.lease_keeper import LeaseKeeper
+from workload.engine.lease_keeper import LeaseKeeper, LostLeases
 from workload.engine.ledger import Projector, headline
 from workload.engine.reconcile import reconcile
 from workload.engine.reporting import refresh_report
+from workload.engine.signals import in_this_process
 from workload.engine.stopwatch import Stopwatch
 from workload.engine.testing_set import TestingSet
 from workload.errors import (
@@ -27,7 +28,9 @@ from workload.errors import (
     ExitCode,
     LeaseLost,
     QueueUnavailable,
+    Terminated,
     WorkloadError,
+    spoken,
 )
 from workload.queue import Claimed, Empty, Halted, Queue, RetryPolicy, Turn, Wait, connect
 from workload.share.dataset_file import name_date
@@ -37,6 +40,7 @@ from workload.trainers import loading
 from workload.trainers.identity import require_identity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from workload.engine.settings import Settings
@@ -61,7 +65,7 @@ def work(settings: Settings, termination: Termination) -> ExitCode:
 
     Raises:
         WorkloadError: something only an operator can mend; all claimed datasets are handed back.
-        SystemExit: with 75, after SIGTERM or SIGINT.
+        Terminated: after SIGTERM or SIGINT.
     """
     trainer = loading.load(settings.trainer)
     queue = Queue(
@@ -98,6 +102,7 @@ class Worker:
     _state: ChainState[Any] | None = None
     _projector: Projector = field(init=False)
     _testing: TestingSet = field(init=False)
+    _lost: LostLeases = field(default_factory=LostLeases)
     _redis_may_have_lost: bool = True
     _redis_lost_queue: bool = False
 
@@ -143,6 +148,7 @@ class Worker:
 
     def _note_absence(self, error: Exception, seconds: float) -> None:
         self._redis_may_have_lost = True
+        self._lost.clear()
         if seconds == 0:
             log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
 
@@ -189,24 +195,27 @@ class Worker:
         log.info("Processing dataset: %s", lease.dataset)
         started, clock = time.time(), Stopwatch()
         try:
-            dataset = self._prepare(lease)
-            clock.lap("prepare")
-            head = turn.head if turn else self._wait_for_turn(lease)
-            clock.lap("wait")
-            self._train_and_commit(lease, head, dataset, clock, started)
+            self._lost.raise_if_repeated(lease)
+            with in_this_process():
+                dataset = self._prepare(lease)
+                clock.lap("prepare")
+                head = turn.head if turn else self._wait_for_turn(lease)
+                clock.lap("wait")
+                self._train_and_commit(lease, head, dataset, clock, started)
         except DatasetRefused as error:
             log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
-            with suppress(LeaseLost):
+            with self._noting_loss(lease):
                 self.queue.refuse(lease, str(error))
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
             self._state = None
+            self._lost.note(lease)
         except DatasetFailed as error:
             self._fail(lease, str(error), error.attempts)
-        except WorkloadError:
+        except (WorkloadError, Terminated):
             raise  # not the dataset's fault
-        except Exception as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
-            self._fail(lease, f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - counted, so that it halts the chain visibly
+            self._fail(lease, spoken(error))
         finally:
             self.keeper.drop(lease)
         try:
@@ -295,9 +304,17 @@ class Worker:
         log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
         backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
         self.termination.pause(backoff)
-        with suppress(LeaseLost):
+        with self._noting_loss(lease):
             outcome, attempts = self.queue.fail(lease, reason, limit)
             log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
+
+    @contextmanager
+    def _noting_loss(self, lease: Lease) -> Iterator[None]:
+        """Take a verdict that came too late, since the lease was lost, as one more lost lease."""
+        try:
+            yield
+        except LeaseLost:
+            self._lost.note(lease)
 
     def _wait_for_first(self, seconds: float) -> None:
         if seconds <= 0:

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from workload.errors import UsageError
+from workload.errors import Terminated, UsageError, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -142,12 +142,12 @@ def _found(path: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - anyt
             return found
         _require_options(found, options)
         return found(**options)
-    except UsageError:
+    except (UsageError, Terminated):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         moved = _MOVED.get(getattr(error, "name", None) or "")
         hint = f"; it is {moved} now" if moved else ""
-        raise UsageError(f"can't be loaded ({type(error).__name__}: {error}{hint})") from error
+        raise UsageError(f"can't be loaded ({spoken(error)}{hint})") from error
 
 
 def _require_options(made: type, options: Mapping[str, str]) -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fleet import until
-from workload.engine.lease_keeper import LeaseKeeper
+from workload.engine.lease_keeper import LeaseKeeper, LostLeases
 from workload.engine.settings import Settings
-from workload.errors import LeaseLost
-from workload.queue import Claimed, Limits, Queue, RetryPolicy, connect
+from workload.errors import DatasetFailed, LeaseLost
+from workload.queue import Claimed, Lease, Limits, Queue, RetryPolicy, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workload.local.redis_server import EmbeddedRedis
-    from workload.queue import Lease
 
 LEASE_SECONDS = 0.5
 
@@ -94,3 +93,22 @@ def test_lease_of_a_worker_without_progress_is_not_renewed_for_ever(
             return False
 
         until(told, "the worker learns that its lease is lost")
+
+
+def lose(lost: LostLeases, crashes: list[int]) -> None:
+    """Claim a dataset with so many crashes each time, and lose it."""
+    for each in crashes:
+        lease = Lease("a", "token", 1, 0, each)
+        lost.raise_if_repeated(lease)
+        lost.note(lease)
+
+
+def test_only_leases_lost_in_a_row_for_no_other_reason_are_a_failed_attempt() -> None:
+    lost = LostLeases()
+    with pytest.raises(DatasetFailed, match="lost 3 times in a row"):
+        lose(lost, [0, 0, 0, 0])
+    lose(lost, [0, 0, 0])  # it begins again
+    lost.clear()  # Redis was away
+    lose(lost, [0, 0, 0])
+    lose(LostLeases(), [0, 1, 2, 3, 4])  # each expired, which the queue has counted as a crash
+    lose(LostLeases(), [0, 0, 1, 1, 2])

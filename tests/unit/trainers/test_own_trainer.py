@@ -63,10 +63,12 @@ def names(share: Path) -> list[str]:
     return [f"datasets/training/{path.name}" for path in sorted(folder.iterdir())]
 
 
-def learn(share: Path, server: EmbeddedRedis, trainer: str, *, code: int = 0) -> str:
+def learn(
+    share: Path, server: EmbeddedRedis, trainer: str, *, code: int = 0, **settings: object
+) -> str:
     """Run one worker; return its log."""
     with fleet(share, server) as crew:
-        worker = crew.start(trainer=trainer, write_report="true")
+        worker = crew.start(trainer=trainer, write_report="true", **settings)  # type: ignore[arg-type]
         assert worker.wait() == code, worker.log.read_text()
         return worker.log.read_text()
 
@@ -99,6 +101,10 @@ def chain(
         (
             "tests.support.odd_trainers:Explodes",
             "can't be loaded (OSError: no such file: weights.bin)",
+        ),
+        (
+            "tests.support.odd_trainers:LeavesAtOnce",
+            "can't be loaded (the trainer called sys.exit(0))",
         ),
         (
             "tests.support.odd_trainers:Incomplete",
@@ -456,6 +462,44 @@ def test_share_on_which_everything_was_refused_has_the_report_of_its_trainer(
     queue.push(["datasets/training/nonsense.csv"])
     learn(share, server, SPEC, code=3)
     assert "fraud" not in (share / "output/report.txt").read_text().lower()
+
+
+# --- processes that a trainer starts and ends -----------------------------------------------------
+
+
+def test_a_trainer_may_end_the_processes_that_it_forks_and_keeps_its_lease(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share)[:3])
+    log = learn(share, server, "tests.support.odd_trainers:Helped")
+    assert "Lease lost" not in log
+    assert "failed" not in log
+    assert queue.status().committed == 3
+
+
+def test_a_trainer_that_exits_is_a_failed_attempt_and_halts_the_chain(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share)[:1])
+    odd = "tests.support.odd_trainers:Leaver"
+    log = learn(share, server, odd, code=3, max_attempts=2, lease_seconds=0.5, renew_seconds=0.1)
+    halted = queue.status().halted
+    assert halted
+    assert halted.reason == "the trainer called sys.exit('no more of this')"
+    assert log.count("Dataset failed: ") == 2
+
+
+@pytest.mark.parametrize("trainer", ["Disloyal", "Faithless"])
+def test_leases_that_are_lost_again_and_again_are_failed_attempts_and_halt_the_chain(
+    trainer: str, share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share)[:1])
+    odd = f"tests.support.odd_trainers:{trainer}"
+    log = learn(share, server, odd, code=3, max_attempts=2, lease_seconds=0.5, renew_seconds=0.1)
+    halted = queue.status().halted
+    assert halted
+    assert halted.reason.startswith("its lease was lost 3 times in a row although Redis answered")
+    assert log.count(".csv reason=its lease was lost 3 times in a row") == 2 + 1, "and the halt"
 
 
 # --- the checker ----------------------------------------------------------------------------------
