@@ -79,6 +79,10 @@ class LeaseLost(WorkloadError):
     """The fencing token no longer matches: another worker may hold the item."""
 
 
+class ChainForgotten(WorkloadError):
+    """Redis no longer knows commits that the ledger proves."""
+
+
 class ShareUnusable(WorkloadError):
     """The share is missing, full, read-only or not writable for this user."""
 

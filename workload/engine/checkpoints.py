@@ -147,8 +147,12 @@ _FITS: dict[str, Callable[[object], bool]] = {
 """What the fields of a record must be."""
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: Path, last: int | None = None) -> bytes:
     """Return the bytes of a checkpoint file; links are followed, pipes are not waited for.
+
+    Args:
+        path: the file.
+        last: how many of its last bytes; None for all.
 
     Raises:
         ValueError: it is no plain file, or larger than `MAX_BYTES`.
@@ -166,6 +170,8 @@ def read_plain(path: Path) -> bytes:
             raise ValueError("not a plain file")
         if found.st_size > MAX_BYTES:
             raise ValueError(f"{found.st_size} bytes; at most {MAX_BYTES} are read")
+        if last is not None:
+            stream.seek(max(0, found.st_size - last))
         return stream.read()
 
 

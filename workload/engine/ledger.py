@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.checkpoints import CheckpointStore, check_names, read_plain
-from workload.errors import UsageError
+from workload.errors import ChainForgotten, UsageError
 from workload.queue import Commit, Queue
-from workload.share.durable import write_atomic, writing
+from workload.share.durable import sha256, write_in_turn, writing
 from workload.text import decimals
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from workload.share.store import Share
 
 LEDGER_FILE = "ledger.jsonl"
+
+_TAIL_BYTES = 1 << 16
 
 _FIELDS = {"dataset", "date", "checkpoint", "attempts", "crashes", "committed", *FIELDS}
 
@@ -80,12 +82,36 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def last_line(path: Path) -> dict[str, Any] | None:
+    """Return the ledger's last line, without reading the others; None when there is none.
+
+    Raises:
+        UsageError: the file is not a ledger.
+    """
+    size = _TAIL_BYTES
+    try:
+        while True:
+            tail = read_plain(path, last=size)
+            lines = tail.splitlines()
+            if len(tail) < size or len(lines) > 1:
+                break
+            size *= 8
+        line = json.loads(lines[-1]) if lines else None
+        if line is None or (isinstance(line, dict) and line.keys() >= _FIELDS):
+            return line
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        pass
+    return read_ledger(path)[-1]  # says what is wrong
+
+
 @dataclass(slots=True)
 class Projector:
     """Publishes committed checkpoints and rewrites the ledger.
 
-    Any number of projectors may work on one share: each looks again after it has written, so the
-    one that writes last has seen every commit.
+    Any number of projectors may work on one share: the ledger only ever grows, one that was
+    stopped for long included (`workload.share.durable.write_in_turn`), until a rebuild replaces it.
 
     Args:
         share: where to publish.
@@ -105,6 +131,9 @@ class Projector:
 
         Args:
             force: write the ledger even when the last one is younger than `interval`.
+
+        Raises:
+            ChainForgotten: the ledger proves commits that Redis does not know.
         """
         store = CheckpointStore(self.share)
         proven: set[str] = set()
@@ -112,42 +141,97 @@ class Projector:
             known = len(self._lines)
             commits = self.queue.commits(max(0, known - 1))
             if known:  # the last known commit again: it tells whether the chain is still the same
-                last = self._lines[-1]["checkpoint"]
-                if not commits or commits[0].record["checkpoint"] != last:
+                if _checkpoints(commits[:1]) != [self._lines[-1]["checkpoint"]]:
                     self._lines, self._written = [], -1
                     continue
                 del commits[0]
             elif commits:
                 lines = ledger_if_any(self.share)
                 proven = {line["checkpoint"] for line in lines} - store.withdrawn(lines)
-            if not commits:
-                break
             for commit in commits:
                 if commit.record["checkpoint"] not in proven:
                     store.publish(commit.record)
                 self._lines.append(ledger_line(commit))
-            self._write(force=force)
-        self._write(force=force)
-        return self._lines
+            if self._write(force=force) and not commits:
+                return self._lines
 
-    def _write(self, *, force: bool) -> None:
+    def _write(self, *, force: bool) -> bool:
+        """Write the ledger, if it is time; return False when there is something new to read."""
         now = time.monotonic()
         if self._written == len(self._lines):
-            return
+            return True
         if not force and now - self._written_at < self.interval:
-            return
-        if self._lines:
-            write_ledger(self.share, self._lines)
+            return True
+        path = self.share.output / LEDGER_FILE
+        if not self._lines and self.queue.void_ledger() is None and last_line(path) is None:
+            return True
+        try:
+            if not write_ledger(self.share, self._lines, self._may_replace):
+                return False
+        except _Outdated:
+            return False
         self._written, self._written_at = len(self._lines), now
+        return True
+
+    def _may_replace(self, ledger: Sequence[Mapping[str, Any]]) -> None:
+        """Raise if a ledger that was read is not to be replaced by this one's lines.
+
+        Raises:
+            _Outdated: there is another chain, or more of it, than these lines tell.
+            ChainForgotten: the ledger proves commits that Redis does not know.
+        """
+        chain = [line["checkpoint"] for line in self._lines]
+        newer = _checkpoints(self.queue.commits(max(0, len(chain) - 1)))
+        if chain and newer[:1] != chain[-1:]:
+            raise _Outdated
+        proven = [line["checkpoint"] for line in ledger]
+        if proven == chain[: len(proven)]:
+            return
+        if proven == [*chain[:-1], *newer][: len(proven)]:
+            raise _Outdated
+        if self.queue.void_ledger() != ledger_hash(self.share):
+            raise ChainForgotten(
+                f"{self.share.output / LEDGER_FILE}: Redis does not know all commits that it proves"
+            )
 
 
-def write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the ledger; leave an equal one alone, with its time stamp."""
+class _Outdated(Exception):
+    """The commits that were read are no longer all there are."""
+
+
+def _checkpoints(commits: Sequence[Commit]) -> list[str]:
+    return [commit.record["checkpoint"] for commit in commits]
+
+
+def write_ledger(
+    share: Share,
+    lines: Sequence[Mapping[str, Any]],
+    check: Callable[[Sequence[Mapping[str, Any]]], None],
+) -> bool:
+    """Replace the ledger, in turn with other writers; leave an equal one alone.
+
+    Args:
+        share: where the ledger is.
+        lines: what it shall say.
+        check: called with the lines that are there; raises when they are not to be replaced.
+
+    Returns:
+        Whether it says so now: False when another writer took the turn.
+    """
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     path = share.output / LEDGER_FILE
     with writing(path):
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomic(path, content)
+        if path.is_file() and path.read_bytes() == content:
+            return True
+        return write_in_turn(path, content, lambda: check(ledger_if_any(share)))
+
+
+def ledger_hash(share: Share) -> str:
+    """Return the hash of the ledger file as it is; of no bytes when there is none."""
+    try:
+        return sha256(read_plain(share.output / LEDGER_FILE))
+    except (FileNotFoundError, ValueError):
+        return sha256(b"")
 
 
 def ledger_if_any(share: Share) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ whose publication a crash cut short. Both are chains of hashes, so one must cont
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,13 @@ from workload.engine.chain import read
 from workload.engine.checkpoints import CheckpointStore, check_record
 from workload.engine.ledger import (
     LEDGER_FILE,
+    Projector,
     commit_of,
+    ledger_hash,
     ledger_if_any,
-    ledger_line,
     read_ledger,
-    write_ledger,
 )
-from workload.errors import DatasetRefused, DatasetTooLarge, UsageError
+from workload.errors import ChainForgotten, DatasetRefused, DatasetTooLarge, UsageError
 from workload.queue import Commit, DeadLetter
 from workload.share.dataset_file import ALLOWED, name_date
 from workload.share.durable import sha256
@@ -40,16 +41,23 @@ _REBUILD = "run `workload queue rebuild`, which replays what the files do not pr
 
 
 def reconcile(queue: Queue, share: Share) -> int:
-    """Extend Redis's chain by the commits that only the ledger knows; return their number.
+    """Give Redis's chain the commits that only the ledger knows; return how many were given.
+
+    Where keys are gone from Redis, all commits are given again, from the longer of the chains.
 
     Raises:
         UsageError: the two chains contradict each other, or checkpoints lie on the share that
             neither knows.
     """
+    if (void := queue.void_ledger()) is not None:
+        if void == ledger_hash(share):
+            Projector(share, queue).project()  # a rebuild was cut short
+        queue.set_void_ledger(None)
     lines = read_ledger(share.output / LEDGER_FILE)
     ledger = [line["checkpoint"] for line in lines]
-    chain = [commit.record["checkpoint"] for commit in queue.commits()]
-    if not ledger and not chain:
+    commits, status = queue.commits(), queue.status()
+    chain = [commit.record["checkpoint"] for commit in commits]
+    if not ledger and not chain and not status.torn:
         stray = next(share.output.glob("model_cpt_*.pkl"), None)
         if stray is None:
             return 0
@@ -65,10 +73,15 @@ def reconcile(queue: Queue, share: Share) -> int:
     if missing:
         last = missing[-1].record
         CheckpointStore(share).read(last["checkpoint"], last["dataset"])
-        head = chain[-1] if chain else None
-        if not queue.restore(missing, extends=head):
-            return reconcile(queue, share)  # another worker did it, or went on
-    return len(missing)
+    if status.torn:
+        given = commits + missing
+        restored = queue.mend(given, status.head.checkpoint, len(commits))
+    elif missing:
+        given = missing
+        restored = queue.extend(given, chain[-1] if chain else None)
+    else:
+        return 0
+    return len(given) if restored else reconcile(queue, share)  # another did it, or went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +146,32 @@ def rebuild(
             waiting.append(dataset)  # a worker, which may have more memory, waits or says so
         else:
             waiting.append(dataset)
-    lines = [ledger_line(commit) for commit in kept]
-    write_ledger(share, lines)  # first: a longer ledger would prove what is to be learned again
-    queue.restore(kept, replace=True, waiting=waiting, dead=refused)
-    write_ledger(share, lines)  # a worker may have written the old one meanwhile
-    _publish_only(store, lines, published)
+    queue.replace(kept, waiting, refused, ledger=ledger_hash(share))
+    _publish_only(store, [commit.record for commit in kept], published)
+    _replace_ledger(queue, share)
     return Rebuilt([commit.record["dataset"] for commit in kept], waiting, refused)
 
 
+def _replace_ledger(queue: Queue, share: Share) -> None:
+    """Write the ledger of a queue that was replaced."""
+    while True:
+        queue.set_void_ledger(ledger_hash(share))
+        with suppress(ChainForgotten):  # a worker has written the old chain once more
+            Projector(share, queue).project()
+            break
+    queue.set_void_ledger(None)
+
+
 def _publish_only(
-    store: CheckpointStore, lines: Sequence[Mapping[str, Any]], published: Iterable[Path]
+    store: CheckpointStore, records: Sequence[Mapping[str, Any]], published: Iterable[Path]
 ) -> None:
-    """Give the checkpoints of a ledger their published names, and withdraw all others."""
-    names = {line["checkpoint_file"] for line in lines}
+    """Give the checkpoints of a chain their published names, and withdraw all others."""
+    names = {record["checkpoint_file"] for record in records}
     for path in published:
         if path.name not in names:
             path.unlink(missing_ok=True)
-    for line in lines:
-        store.publish(line)
+    for record in records:
+        store.publish(record)
 
 
 def _sound_lines(share: Share) -> list[dict[str, Any]]:

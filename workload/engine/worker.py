@@ -16,12 +16,13 @@ from workload.engine.chain import ChainState, Dataset, read, train
 from workload.engine.checkpoints import CheckpointStore
 from workload.engine.lease_keeper import LeaseKeeper, LostLeases
 from workload.engine.ledger import Projector, headline
-from workload.engine.reconcile import reconcile
+from workload.engine.recovery import Recovery
 from workload.engine.reporting import refresh_report
 from workload.engine.signals import in_this_process
 from workload.engine.stopwatch import Stopwatch
 from workload.engine.testing_set import TestingSet
 from workload.errors import (
+    ChainForgotten,
     ChainHalted,
     DatasetFailed,
     DatasetRefused,
@@ -32,9 +33,8 @@ from workload.errors import (
     WorkloadError,
     spoken,
 )
-from workload.queue import Claimed, Empty, Halted, Queue, RetryPolicy, Turn, Wait, connect
+from workload.queue import Claimed, Empty, Halted, Queue, RetryPolicy, Torn, Turn, Wait, connect
 from workload.share.dataset_file import name_date
-from workload.share.listing import training_datasets
 from workload.share.store import Share
 from workload.trainers import loading
 from workload.trainers.identity import require_identity
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from workload.engine.settings import Settings
     from workload.engine.signals import Termination
-    from workload.queue import Head, Lease
+    from workload.queue import Answer, Head, Lease
     from workload.trainers.protocol import Trainer
 
 log = logging.getLogger("workload")
@@ -101,45 +101,59 @@ class Worker:
     termination: Termination
     _state: ChainState[Any] | None = None
     _projector: Projector = field(init=False)
+    _recovery: Recovery = field(init=False)
     _testing: TestingSet = field(init=False)
     _lost: LostLeases = field(default_factory=LostLeases)
-    _redis_may_have_lost: bool = True
-    _redis_lost_queue: bool = False
+    _waiting_since: float = 0.0
+    _announced: bool = False
 
     def __post_init__(self) -> None:
         self._projector = Projector(self.share, self.queue)
+        self._recovery = Recovery(self.queue, self.share)
         self._testing = TestingSet(self.share, self.trainer)
         self.queue.retry_policy.on_away = self._note_absence
 
     def run(self) -> ExitCode:
         """Work until the queue is drained or halted."""
-        self._reconcile()
+        self._recovery.run()
         self._check_chain()
         log.info("Initial queue state: empty=%s", self.queue.status().drained)
-        waiting_since, announced = time.monotonic(), False
+        self._waiting_since = time.monotonic()
         while True:
-            match self._claim():
-                case Claimed(lease, turn):
-                    self._process(lease, turn)
-                case Turn():
-                    pass  # only a holder is told so
-                case Wait() as wait:
-                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
-                case Empty(processing=0, filled=True):
-                    return self._finish()
-                case Empty(processing=0):
-                    if not announced:
-                        log.info("Waiting for the first dataset")
-                        announced = True
-                    waited = time.monotonic() - waiting_since
-                    self._wait_for_first(self.settings.first_dataset_wait_seconds - waited)
-                case Empty(wait=wait):
-                    self._projector.project()
-                    self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
-                case Halted(dataset, reason):
-                    log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
-                    self._projector.project()
-                    return ExitCode.INCOMPLETE
+            try:
+                code = self._step(self._claim())
+            except ChainForgotten as error:
+                log.warning("Redis lost data, starting over: reason=%s", error)
+                self._recovery.due = True
+                self._lost.clear()
+                self.queue.hand_back()
+                continue
+            if code is not None:
+                return code
+
+    def _step(self, answer: Answer) -> ExitCode | None:
+        """Do what the queue answers; return the exit code when there is nothing left to do."""
+        match answer:
+            case Claimed(lease, turn):
+                self._process(lease, turn)
+            case Turn():
+                pass  # only a holder is told so
+            case Wait() as wait:
+                self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+            case Empty(processing=0, filled=True):
+                return self._finish()
+            case Empty(processing=0):
+                self._wait_for_first()
+            case Empty(wait=wait):
+                self._projector.project()
+                self.queue.wait_for_event(wait, _LOOK_AGAIN_SECONDS)
+            case Halted(dataset, reason):
+                log.error("Chain halted: dataset=%s reason=%s", dataset, reason)
+                self._projector.project()
+                return ExitCode.INCOMPLETE
+            case Torn():
+                raise ChainForgotten("keys are gone")
+        return None
 
     def _check_chain(self) -> None:
         """Raise UsageError when the chain is another trainer's, before anything is claimed."""
@@ -147,26 +161,10 @@ class Worker:
             require_identity(self.trainer, commit.record)
 
     def _note_absence(self, error: Exception, seconds: float) -> None:
-        self._redis_may_have_lost = True
+        self._recovery.due = True
         self._lost.clear()
         if seconds == 0:
             log.warning("Redis is away, waiting: reason=%s", " ".join(str(error).split()))
-
-    def _reconcile(self) -> int:
-        """Restore commits that only the ledger knows, after a start or an absence of Redis."""
-        if not self._redis_may_have_lost:
-            return 0
-        self._redis_may_have_lost = False
-        empty = not self.queue.status().committed
-        try:
-            restored = reconcile(self.queue, self.share)
-        except WorkloadError:
-            self._redis_may_have_lost = True
-            raise
-        if restored:
-            self._redis_lost_queue |= empty
-            log.warning("Redis had lost commits, restored from the ledger: commits=%d", restored)
-        return restored
 
     def leave(self) -> None:
         """Hand back what this session holds and publish what is committed.
@@ -180,10 +178,10 @@ class Worker:
                 log.info("Handed back: dataset=%s", dataset)
             self._projector.project()
 
-    def _claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
+    def _claim(self, holding: Lease | None = None) -> Answer:
         """Claim and, before a signal can end the process, have the lease renewed."""
         if holding is None:
-            self._reconcile()
+            self._recovery.run()
         with self.termination.deferred():
             answer = self.queue.claim(holding)
             if isinstance(answer, Claimed):
@@ -248,7 +246,7 @@ class Worker:
                     self._process(earlier, turn)
                 case Wait() as wait:
                     self.queue.wait_for_event(wait, self.settings.renew_seconds)
-                case Empty():
+                case Empty() | Torn():
                     pass  # only a worker that holds nothing is told so
                 case Halted(dataset, reason):
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")
@@ -256,10 +254,8 @@ class Worker:
     def _train_and_commit(
         self, lease: Lease, head: Head, dataset: Dataset[Any], clock: Stopwatch, started: float
     ) -> None:
-        if self._reconcile():
-            self.queue.hand_back()
-            raise LeaseLost(f"{lease.dataset}: Redis came back older than the ledger")
         base = self._base(head)
+        self._recovery.require_head(base)
         testing, untested = self._testing.after(base, lease.dataset)
         self.keeper.raise_if_lost(lease)
         state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
@@ -316,7 +312,15 @@ class Worker:
         except LeaseLost:
             self._lost.note(lease)
 
-    def _wait_for_first(self, seconds: float) -> None:
+    def _wait_for_first(self) -> None:
+        """Wait until a queue that never held anything holds something."""
+        if self._recovery.chain_is_there():
+            raise ChainForgotten("the queue is gone")
+        waited = time.monotonic() - self._waiting_since
+        if not self._announced:
+            log.info("Waiting for the first dataset")
+            self._announced = True
+        seconds = self.settings.first_dataset_wait_seconds - waited
         if seconds <= 0:
             raise QueueUnavailable(
                 "no dataset was ever queued in "
@@ -332,10 +336,8 @@ class Worker:
             refresh_report(self.share, lines, status.dead, self.trainer.name)
         for letter in status.dead:
             log.warning("Dead letter: dataset=%s reason=%s", letter.dataset, letter.reason)
-        left = 0
-        if self._redis_lost_queue:
-            known = {line["dataset"] for line in lines} | {each.dataset for each in status.dead}
-            left = len(set(training_datasets(self.share.root)) - known)
+        known = {line["dataset"] for line in lines} | {each.dataset for each in status.dead}
+        left = self._recovery.unqueued(known)
         if left:
             log.error(
                 "Redis had lost its queue: %d datasets are neither learned nor queued; "

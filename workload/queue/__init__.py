@@ -8,6 +8,7 @@ from __future__ import annotations
 from workload.queue.client import Limits, Queue
 from workload.queue.connection import RetryPolicy, connect
 from workload.queue.messages import (
+    Answer,
     Claimed,
     Claims,
     Commit,
@@ -17,11 +18,13 @@ from workload.queue.messages import (
     Head,
     Lease,
     Status,
+    Torn,
     Turn,
     Wait,
 )
 
 __all__ = [
+    "Answer",
     "Claimed",
     "Claims",
     "Commit",
@@ -34,6 +37,7 @@ __all__ = [
     "Queue",
     "RetryPolicy",
     "Status",
+    "Torn",
     "Turn",
     "Wait",
     "connect",

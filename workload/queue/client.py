@@ -14,10 +14,10 @@ from redis.exceptions import NoScriptError
 
 from workload.errors import LeaseLost
 from workload.queue.connection import RetryPolicy, check_server, packed
-from workload.queue.keys import COMMITS, EVENTS, KEYS, PROCESSING, WAITING
+from workload.queue.keys import COMMITS, EVENTS, KEYS, PROCESSING, STATE, WAITING
 from workload.queue.messages import (
+    Answer,
     Claimed,
-    Claims,
     Commit,
     DeadLetter,
     Empty,
@@ -25,6 +25,7 @@ from workload.queue.messages import (
     Head,
     Lease,
     Status,
+    Torn,
     Turn,
     Wait,
 )
@@ -76,14 +77,14 @@ class Queue:
         self.client.close()
 
     def verify_server(self) -> None:
-        """Ask the server for its version.
+        """Ask the server what it is.
 
         Raises:
-            UsageError: it is too old.
+            UsageError: it can't keep the queue.
         """
-        check_server(self.retry_policy.call(lambda _: self.client.info("server")))
+        check_server(self.retry_policy.call(lambda _: self.client.info()))
 
-    def claim(self, holding: Lease | None = None) -> Claimed | Turn | Wait | Empty | Halted:
+    def claim(self, holding: Lease | None = None) -> Answer:
         """Claim the next dataset or, when one is held already, ask whether it is its turn.
 
         A holder is given an earlier dataset when that came back from a dead worker, so that the
@@ -104,9 +105,9 @@ class Queue:
         match reply:
             case ["claimed", dataset, token, order, attempts, crashes, first, *head]:
                 lease = Lease(dataset, token, int(order), int(attempts), int(crashes))
-                return Claimed(lease, Turn(_head(head)) if first else None)
+                return Claimed(lease, Turn(Head.of(head)) if first else None)
             case ["turn", *head]:
-                return Turn(_head(head))
+                return Turn(Head.of(head))
             case ["wait", milliseconds, event]:
                 return Wait(int(milliseconds) / 1000, event)
             case ["empty", milliseconds, event, processing, filled]:
@@ -114,6 +115,8 @@ class Queue:
                 return Empty(wait, int(processing), bool(filled))
             case ["halted", dataset, reason]:
                 return Halted(dataset, reason)
+            case ["torn"]:
+                return Torn()
             case _:
                 raise LeaseLost(f"{held[0]}: the lease ended and another worker may hold it")
 
@@ -128,7 +131,7 @@ class Queue:
         """Commit a trained dataset.
 
         Raises:
-            LeaseLost: the token is no longer valid, or the head is not `base`.
+            LeaseLost: the token is no longer valid, the head is not `base`, or keys are gone.
         """
         outcome = self._call(
             "complete",
@@ -187,65 +190,64 @@ class Queue:
 
     def status(self) -> Status:
         """Look without touching anything."""
-        waiting, committed, claims, dead, state, now = self._call("status")
-        rows = [claims[index : index + 5] for index in range(0, len(claims), 5)]
-        letters = [(name, json.loads(text)) for name, text in zip(*[iter(dead)] * 2, strict=True)]
-        return Status(
-            waiting=int(waiting),
-            committed=int(committed),
-            claims=[
-                Claims(
-                    dataset=dataset,
-                    session=token.partition(".")[2].rpartition(".")[0],
-                    lease_seconds=max(0.0, (float(deadline) - now) / 1000),
-                    order=int(order),
-                    crashes=int(crashes),
-                )
-                for dataset, token, deadline, order, crashes in rows
-            ],
-            dead=[
-                DeadLetter(name, letter["kind"], letter["reason"])
-                for name, letter in sorted(letters)
-            ],
-            head=_head(state[:3]),
-            halted=Halted(state[3], state[4]) if state[3] else None,
-        )
+        return Status.of(self._call("status"))
 
     def commits(self, start: int = 0) -> list[Commit]:
         """Return the commit records in chain order, from position `start` on; -1 is the last."""
-        texts = self._range(COMMITS, start)
-        return [
-            Commit(
-                record=envelope["record"],
-                attempts=envelope["attempts"],
-                crashes=envelope["crashes"],
-                committed=envelope["committed_ms"] / 1000,
-            )
-            for envelope in map(json.loads, texts)
-        ]
+        return [Commit.of(text) for text in self._range(COMMITS, start)]
 
     def unfinished(self) -> list[str]:
         """Return the datasets that wait or are in progress."""
         return [dataset for key in (WAITING, PROCESSING) for dataset in self._range(key)]
 
-    def restore(
+    def extend(self, commits: Sequence[Commit], head: str | None) -> bool:
+        """Append commits that the files prove to the chain; False when that is not as it was seen.
+
+        Args:
+            commits: in chain order.
+            head: checkpoint they continue.
+        """
+        return self._restore("extend", commits, head=head)
+
+    def mend(self, commits: Sequence[Commit], head: str | None, length: int) -> bool:
+        """Bring keys that are gone back from the others; False when they are not as they were seen.
+
+        Args:
+            commits: all of the chain, in its order; what else was learned is queued again.
+            head: the last commit's checkpoint in Redis.
+            length: number of commits in Redis.
+        """
+        return self._restore("mend", commits, head=head, length=length)
+
+    def replace(
         self,
         commits: Sequence[Commit],
+        waiting: Sequence[str] = (),
+        dead: Sequence[DeadLetter] = (),
         *,
-        extends: str | None = None,
-        replace: bool = False,
+        ledger: str = "",
+    ) -> None:
+        """Forget all and start over with this.
+
+        Args:
+            commits: in chain order.
+            waiting: datasets to enqueue.
+            dead: dead letters to set.
+            ledger: hash of the ledger file that becomes void (`void_ledger`).
+        """
+        self._restore("replace", commits, waiting=waiting, dead=dead, ledger=ledger)
+
+    def _restore(
+        self,
+        mode: str,
+        commits: Sequence[Commit],
+        *,
+        head: str | None = None,
+        length: int = 0,
+        ledger: str = "",
         waiting: Sequence[str] = (),
         dead: Sequence[DeadLetter] = (),
     ) -> bool:
-        """Set the queue to what the files prove; False when the head is not `extends`.
-
-        Args:
-            commits: commit records in chain order.
-            extends: checkpoint they continue.
-            replace: forget what the queue holds instead of continuing it.
-            waiting: datasets to enqueue.
-            dead: dead letters to set.
-        """
         plan = {
             "commits": [
                 {
@@ -262,20 +264,26 @@ class Queue:
                 for letter in dead
             ],
         }
-        mode = "replace" if replace else "extend"
-        return bool(
-            self._call("restore", mode, extends or "", json.dumps(plan, ensure_ascii=False))
-            == "restored"
-        )
+        text = json.dumps(plan, ensure_ascii=False)
+        return bool(self._call("restore", mode, head or "", length, ledger, text) == "restored")
+
+    def void_ledger(self) -> str | None:
+        """Return the hash of the ledger file that was made void and is yet to be replaced."""
+        return self._reply("HGET", STATE, "replaced") or None
+
+    def set_void_ledger(self, digest: str | None) -> None:
+        """Name the ledger file that is void, by its hash; None when it is replaced."""
+        if digest:
+            self._reply("HSET", STATE, "replaced", digest)
+        else:
+            self._reply("HDEL", STATE, "replaced")
 
     def wait_for_push(self, seconds: float) -> None:
         """Block until anyone pushes to the empty waiting list, at most `seconds`.
 
         Moving the head of the list onto itself wakes on a plain RPUSH and takes nothing.
         """
-        self.retry_policy.call(
-            lambda _: self._execute("BLMOVE", WAITING, WAITING, "LEFT", "LEFT", _blocking(seconds))
-        )
+        self._reply("BLMOVE", WAITING, WAITING, "LEFT", "LEFT", _blocking(seconds))
 
     def wait_for_event(self, wait: Wait, at_most: float) -> bool:
         """Block until a worker commits, returns or refuses something; False when time is up."""
@@ -283,15 +291,17 @@ class Queue:
         if seconds <= 0:
             return False
         milliseconds = round(_blocking(seconds) * 1000)
-        words = ("XREAD", "BLOCK", milliseconds, "STREAMS", EVENTS, wait.event)
-        return bool(self.retry_policy.call(lambda _: self._execute(*words)))
+        return bool(self._reply("XREAD", "BLOCK", milliseconds, "STREAMS", EVENTS, wait.event))
 
     @property
     def _lease_ms(self) -> int:
         return round(self.limits.lease_seconds * 1000)
 
     def _range(self, key: str, start: int = 0) -> list[str]:
-        return list(self.retry_policy.call(lambda _: self._execute("LRANGE", key, start, -1)))
+        return list(self._reply("LRANGE", key, start, -1))
+
+    def _reply(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
+        return self.retry_policy.call(lambda _: self._execute(*words))
 
     def _call(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
         return self.retry_policy.call(lambda _: self._run(name, *arguments))
@@ -337,11 +347,6 @@ def script_text(name: str) -> str:
         if f"{function}(" in text:
             text = f"{move}\n\n{text}"
     return f"{keys}\n\n{text}"
-
-
-def _head(fields: Sequence[str]) -> Head:
-    checkpoint, dataset, date = (text or None for text in fields)
-    return Head(checkpoint, dataset, date)
 
 
 def _blocking(seconds: float) -> float:

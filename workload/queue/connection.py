@@ -23,6 +23,9 @@ T = TypeVar("T")
 MINIMUM_VERSION = (6, 2)
 """Oldest Redis with LMOVE and BLMOVE."""
 
+_KEEPS = "noeviction"
+"""The maxmemory-policy of a server that deletes no key by itself."""
+
 RESPONSE_SECONDS = 10.0
 """Longest wait for the reply to a command that does not block."""
 
@@ -133,10 +136,11 @@ def check_server(info: dict[str, object]) -> None:
     """Check that a server can keep the queue.
 
     Args:
-        info: its answer to `INFO server`.
+        info: its answer to `INFO`.
 
     Raises:
-        UsageError: it is older than `MINIMUM_VERSION`, a Cluster or a Sentinel.
+        UsageError: it is older than `MINIMUM_VERSION`, a Cluster or a Sentinel, or forgets what
+            it has no room for.
     """
     mode = info.get("redis_mode", "standalone")
     if mode != "standalone":
@@ -148,6 +152,12 @@ def check_server(info: dict[str, object]) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise UsageError(f"Redis {version} is too old: {wanted} or newer is needed")
+    policy = info.get("maxmemory_policy", _KEEPS)
+    if policy != _KEEPS:
+        raise UsageError(
+            f"Redis has the maxmemory-policy {policy}, which may delete a queue's keys when memory "
+            f"is short; set it to {_KEEPS}"
+        )
 
 
 def packed(words: tuple[str | float, ...]) -> bytes:

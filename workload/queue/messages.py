@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,12 @@ class Head:
     checkpoint: str | None = None
     dataset: str | None = None
     date: str | None = None
+
+    @classmethod
+    def of(cls, fields: Sequence[str]) -> Head:
+        """Return the head as scripts tell it, '' for None."""
+        checkpoint, dataset, date = (text or None for text in fields)
+        return cls(checkpoint, dataset, date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,15 @@ class Halted:
 
 
 @dataclass(frozen=True, slots=True)
+class Torn:
+    """Some keys are gone while others are there; `restore` mends it from the files."""
+
+
+Answer = Claimed | Turn | Wait | Empty | Halted | Torn
+"""What a claim gives."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A dataset taken out of the chain: `refused` for its content or `skipped` by hand."""
 
@@ -111,6 +126,13 @@ class Commit:
             }
         )
 
+    @classmethod
+    def of(cls, envelope: str) -> Commit:
+        """Return the commit of a JSON text kept in Redis."""
+        told = json.loads(envelope)
+        seconds = told["committed_ms"] / 1000
+        return cls(told["record"], told["attempts"], told["crashes"], seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -122,6 +144,36 @@ class Status:
     dead: list[DeadLetter]
     head: Head
     halted: Halted | None
+    torn: bool
+    """Whether some keys are gone while others are there."""
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Status:
+        """Return what the script `status` tells."""
+        waiting, committed, claims, dead, state, now, torn = reply
+        rows = [claims[index : index + 5] for index in range(0, len(claims), 5)]
+        letters = [(name, json.loads(text)) for name, text in zip(*[iter(dead)] * 2, strict=True)]
+        return cls(
+            waiting=int(waiting),
+            committed=int(committed),
+            claims=[
+                Claims(
+                    dataset=dataset,
+                    session=token.partition(".")[2].rpartition(".")[0],
+                    lease_seconds=max(0.0, (float(deadline) - now) / 1000),
+                    order=int(order),
+                    crashes=int(crashes),
+                )
+                for dataset, token, deadline, order, crashes in rows
+            ],
+            dead=[
+                DeadLetter(name, letter["kind"], letter["reason"])
+                for name, letter in sorted(letters)
+            ],
+            head=Head.of(state[:3]),
+            halted=Halted(state[3], state[4]) if state[3] else None,
+            torn=bool(torn),
+        )
 
     @property
     def drained(self) -> bool:

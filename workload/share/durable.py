@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from workload.errors import ShareUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of what is full: a disk, a quota, or the limit of a file's size."""
@@ -72,6 +72,47 @@ def replacing(path: Path) -> Iterator[Path]:
         # Renaming one link to a file over another leaves both names.
         with suppress(OSError):
             temporary.unlink()
+
+
+def write_in_turn(path: Path, content: bytes, check: Callable[[], None]) -> bool:
+    """Write a file as `write_atomic` does, unless another writer comes after `check`.
+
+    A writer that is stopped, however long, replaces nothing that others wrote meanwhile: the new
+    file waits in a directory beside `path`, where each writer removes the files of all others
+    before it looks at what it replaces. The one whose file is gone has lost its turn.
+
+    Args:
+        path: the file.
+        content: its new bytes.
+        check: looks whether they may replace what is there; raises if not.
+
+    Returns:
+        Whether the file was written; if not, look again at what it should hold.
+    """
+    queue = path.with_name(f".{path.name}.next")
+    queue.mkdir(exist_ok=True)
+    waiting = queue / secrets.token_hex(8)
+    try:
+        write_atomic(waiting, content)
+        take_turns(path, waiting)
+        check()
+        rename(waiting, path)
+    except FileNotFoundError:
+        if not queue.is_dir():
+            raise
+        return False
+    finally:
+        waiting.unlink(missing_ok=True)
+    return True
+
+
+def take_turns(path: Path, ours: Path | None = None) -> None:
+    """Take the turn of all others that are about to write a file with `write_in_turn`."""
+    queue = path.with_name(f".{path.name}.next")
+    with suppress(FileNotFoundError):
+        for other in queue.iterdir():
+            if other != ours:
+                other.unlink(missing_ok=True)
 
 
 def rename(source: Path, target: Path) -> None:

@@ -17,10 +17,12 @@ from workload.share.store import Share
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from workload.local.redis_server import EmbeddedRedis
+
+    Check = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def chain(share: Share, days: int, *, salt: str = "") -> list[Commit]:
 
 
 def commit(queue: Queue, commits: Sequence[Commit]) -> None:
-    assert queue.restore(commits, extends=commits[0].record["base"])
+    assert queue.extend(commits, commits[0].record["base"])
 
 
 def lines_of(share: Share) -> list[dict[str, Any]]:
@@ -86,11 +88,11 @@ def test_line_appears_only_after_its_checkpoint_is_published(
 ) -> None:
     written: list[int] = []
 
-    def watched(where: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+    def watched(where: Share, lines: Sequence[Mapping[str, Any]], check: Check) -> bool:
         for line in lines:
             assert_published(where, line)
         written.append(len(lines))
-        write_ledger(where, lines)
+        return write_ledger(where, lines, check)
 
     monkeypatch.setattr(ledger, "write_ledger", watched)
     commits = chain(share, 3)
@@ -124,13 +126,13 @@ def test_two_projectors_racing_end_with_the_full_ledger(
     )
     overtaken = False
 
-    def overtake(where: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+    def overtake(where: Share, lines: Sequence[Mapping[str, Any]], check: Check) -> bool:
         nonlocal overtaken
         if not overtaken:
             overtaken = True
             commit(queue, commits[1:])
             assert len(fast.project()) == 2
-        write_ledger(where, lines)
+        return write_ledger(where, lines, check)
 
     monkeypatch.setattr(ledger, "write_ledger", overtake)
     slow.project()
@@ -188,7 +190,7 @@ def test_ledger_is_one_chain_though_the_queue_was_rebuilt_meanwhile(
     projector = Projector(share, queue)
     projector.project()
     rebuilt = chain(share, days, salt="rebuilt")
-    queue.restore(rebuilt, replace=True)
+    queue.replace(rebuilt, ledger=ledger.ledger_hash(share))
     assert projector.project() == lines_of(share) == [ledger_line(each) for each in rebuilt]
 
 

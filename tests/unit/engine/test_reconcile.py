@@ -68,8 +68,8 @@ class World:
         for line in lines[days:]:
             (self.share.output / line["checkpoint_file"]).unlink()
             (self.share.output / ".checkpoints" / f"{line['checkpoint']}.pkl").unlink()
-        write_ledger(self.share, lines[:days])
-        self.queue.restore(self.commits(), replace=True)
+        _write_ledger(self.share, lines[:days])
+        self.queue.replace(self.commits())
 
     def lose_redis(self) -> None:
         self.queue.client.flushall()
@@ -130,11 +130,15 @@ def gap(datasets: Path) -> Path:
     return _learned(root, code=3)
 
 
+def _write_ledger(share: Share, lines: Sequence[Mapping[str, Any]]) -> None:
+    write_ledger(share, lines, lambda _: None)
+
+
 def _world(source: Path, tmp_path: Path, queue: Queue, server: EmbeddedRedis) -> World:
     root = tmp_path / "share"
     shutil.copytree(source, root)
     world = World(Share(root, visibility_seconds=0.0), queue, server)
-    queue.restore(world.commits(), replace=True)
+    queue.replace(world.commits())
     return world
 
 
@@ -176,7 +180,7 @@ def test_redis_that_lost_everything_gets_the_chain_back_and_goes_on_to_the_same_
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_redis_that_went_back_in_time_is_extended(world: World, left: int) -> None:
     commits = world.queue.commits()
-    world.queue.restore(commits[:left], replace=True, waiting=DAYS[left:])
+    world.queue.replace(commits[:left], DAYS[left:])
     assert reconcile(world.queue, world.share) == 4 - left
     assert world.queue.commits() == commits
     assert world.waiting() == []
@@ -186,14 +190,14 @@ def test_redis_that_went_back_in_time_is_extended(world: World, left: int) -> No
 def test_worker_reconciles_by_itself_before_it_folds(world: World, undisturbed: str) -> None:
     world.forget_after(3)
     known = world.lines()
-    world.queue.restore(world.commits()[:1], replace=True, waiting=DAYS[1:])
+    world.queue.replace(world.commits()[:1], DAYS[1:])
     assert world.learn() == undisturbed
     assert world.lines()[:3] == known, "what the ledger proves is not learned again"
     assert world.learned() == DAYS
 
 
 def test_ledger_behind_redis_is_no_contradiction(world: World) -> None:
-    write_ledger(world.share, world.lines()[:2])
+    _write_ledger(world.share, world.lines()[:2])
     assert reconcile(world.queue, world.share) == 0
     assert world.learned() == DAYS
 
@@ -206,10 +210,10 @@ def test_new_share_and_new_redis_have_nothing_to_reconcile(tmp_path: Path, queue
 
 def test_chains_that_differ_are_refused_in_one_line_and_nothing_changes(world: World) -> None:
     lines = world.lines()
-    write_ledger(world.share, [lines[0], {**lines[1], "checkpoint": "0" * 64}, *lines[2:]])
+    _write_ledger(world.share, [lines[0], {**lines[1], "checkpoint": "0" * 64}, *lines[2:]])
     before = world.ledger.read_bytes()
     for commits in (world.queue.commits(), world.queue.commits()[:2]):
-        world.queue.restore(commits, replace=True)
+        world.queue.replace(commits)
         with pytest.raises(UsageError, match=r"the one in Redis differ; .*queue rebuild") as caught:
             reconcile(world.queue, world.share)
         assert "\n" not in str(caught.value)
@@ -585,7 +589,7 @@ def test_rebuild_without_redis_changes_nothing(
     def away(*_: object, **__: object) -> bool:
         raise QueueUnavailable("away")
 
-    monkeypatch.setattr(Queue, "restore", away)
+    monkeypatch.setattr(Queue, "replace", away)
     with pytest.raises(QueueUnavailable):
         world.rebuild()
     assert all(world.published(dataset).exists() for dataset in DAYS)

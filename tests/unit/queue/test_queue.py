@@ -510,7 +510,7 @@ def test_extend_adds_forgotten_commits_and_drops_their_datasets_from_the_queue(
     push(queue, "a", "b", "c", "d")
     commit(queue, claim(queue))
     held = claim(queue)
-    assert queue.restore(records("b", "c"), extends="checkpoint-a")
+    assert queue.extend(records("b", "c"), "checkpoint-a")
     assert waiting(queue) == ["d"]
     assert head_of(queue) == "checkpoint-c"
     with pytest.raises(LeaseLost):
@@ -523,7 +523,7 @@ def test_extend_of_another_head_changes_nothing(new_queue: Callable[..., Queue])
     push(queue, "a", "b")
     commit(queue, claim(queue))
     before = everything(queue)
-    assert not queue.restore(records("b"), extends="elsewhere")
+    assert not queue.extend(records("b"), "elsewhere")
     assert everything(queue) == before
 
 
@@ -534,9 +534,7 @@ def test_replace_forgets_everything_but_never_repeats_a_token(
     push(queue, "a", "b")
     stale = claim(queue)
     queue.fail(stale, "disk")
-    queue.restore(
-        records("x"), replace=True, waiting=["b", "a"], dead=[DeadLetter("c", "refused", "bad")]
-    )
+    queue.replace(records("x"), ["b", "a"], [DeadLetter("c", "refused", "bad")])
     assert everything(queue) == ["a", "b", "c", "x"]
     status = queue.status()
     assert (status.halted, status.head.dataset, status.committed) == (None, "x", 1)
@@ -632,7 +630,7 @@ def test_name_that_is_no_text_passes_through_every_verb(new_queue: Callable[...,
     queue.refuse(claim(queue), "no text")
     (letter,) = queue.status().dead
     assert letter.dataset == "\udcff.pkl"
-    queue.restore([], replace=True, dead=[letter])
+    queue.replace([], dead=[letter])
     assert queue.status().dead == [letter]
 
 
@@ -686,7 +684,7 @@ def test_whatever_may_let_a_waiting_worker_go_on_wakes_it(
         "pushed": lambda: queue.push(["c"]),
         "retried": queue.retry,
         "skipped": lambda: queue.skip("a", "operator"),
-        "restored": lambda: queue.restore(records("a")),
+        "restored": lambda: queue.extend(records("a"), None),
     }
     verbs[verb]()
     assert events(queue) == before + 1
@@ -837,7 +835,7 @@ def test_halt_outlives_what_happens_to_other_datasets(new_queue: Callable[..., Q
     push(queue, "a", "b", "c")
     queue.fail(claim(queue), "disk")
     queue.skip("b", "operator")
-    queue.restore(records("c"))
+    queue.extend(records("c"), None)
     assert queue.claim() == Halted("a", "disk")
 
 
@@ -852,7 +850,7 @@ def test_dataset_that_is_finished_in_any_way_leaves_no_counters_and_no_halt(
     ends: dict[str, Callable[[], object]] = {
         "refused": lambda: queue.refuse(claim(queue), "bad"),
         "skipped": lambda: queue.skip("a", "operator"),
-        "restored": lambda: queue.restore(records("a")),
+        "restored": lambda: queue.extend(records("a"), None),
     }
     ends[how]()
     assert queue.client.exists("datasets:tries") == 0

@@ -213,6 +213,6 @@ def test_the_documented_permissions_are_enough(new_queue: Callable[..., Queue]) 
     assert queue.unfinished() == []
     queue.wait_for_push(0.01)
     queue.wait_for_event(queue.claim().wait, 0.01)  # type: ignore[union-attr]
-    assert queue.restore([], replace=True)
+    queue.replace([])
     queue.close()
     admin.execute_command("ACL", "DELUSER", "workload")  # type: ignore[no-untyped-call]

@@ -8,7 +8,8 @@
 --   CLAIMS      hash    dataset -> fencing token of the worker that holds it
 --   ORDER       zset    dataset -> its place in the order of the chain, from first claim until finished
 --   STATE       hash    fence (counts claims; the first one gives a dataset its order),
---                       head_checkpoint, head_dataset, head_date, halted_dataset, halted_reason
+--                       head_checkpoint, head_dataset, head_date, halted_dataset, halted_reason,
+--                       replaced (hash of the ledger that a rebuild made void, until that is done)
 --   COMMITS     list    one JSON envelope per committed dataset, in chain order
 --   DONE        hash    finished dataset -> token that committed it, 'refused' or 'skipped'
 --   DEAD        hash    refused or skipped dataset -> JSON {kind, reason, at_ms}
@@ -66,6 +67,16 @@ end
 
 local function forget_tries(dataset)
   call('HDEL', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
+end
+
+-- Whether some keys are gone while others are there: somebody deleted one, or the server evicted
+-- it. `head` is the checkpoint of the last commit.
+local function torn(head)
+  local commits = call('LLEN', COMMITS)
+  return (commits > 0) ~= (head and true or false)
+    or call('HLEN', DONE) ~= commits + call('HLEN', DEAD)
+    or call('ZCARD', ORDER) < call('HLEN', CLAIMS)
+    or (call('HEXISTS', STATE, 'fence') == 0 and call('EXISTS', ORDER) == 1)
 end
 
 -- Takes a dataset out of the queue for good.

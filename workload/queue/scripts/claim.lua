@@ -16,6 +16,7 @@
 --                         elsewhere; filled: 1 once the queue has ever held anything
 --   {'lost'}              the token of `holding` is no longer valid
 --   {'halted', dataset, reason}
+--   {'torn'}              keys are gone: the files must say what was learned
 -- with head... = checkpoint, dataset, date of the last commit ('' before the first).
 local request, lease_ms, crash_limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local holding, token, repeated = ARGV[4], ARGV[5], ARGV[6] == '1'
@@ -85,6 +86,7 @@ if repeated then
 end
 
 if holding == '' then
+  if torn(state[1]) then return { 'torn' } end
   for _ = 1, DROP_AT_MOST do
     local dataset = call('LMOVE', WAITING, PROCESSING, 'LEFT', 'RIGHT')
     if not dataset then break end
@@ -108,7 +110,9 @@ local function pause()
 end
 
 if holding ~= '' then
-  if call('HGET', CLAIMS, holding) ~= token then return { 'lost' } end
+  if call('HGET', CLAIMS, holding) ~= token or not call('ZSCORE', ORDER, holding) then
+    return { 'lost' }
+  end
   while true do
     local first = call('ZRANGE', ORDER, 0, 0)[1]
     if first == holding then break end

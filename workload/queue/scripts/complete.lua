@@ -9,14 +9,16 @@
 --
 -- Returns 'committed' (also when this token committed it before: the reply may have been lost),
 -- 'lost' (another worker holds or finished it), 'early' (an earlier dataset is unfinished),
--- or 'stale' (the head is not `base`).
+-- 'stale' (the head is not `base`), or 'torn' (keys are gone, so that the head proves nothing).
 local dataset, token, base, checkpoint, date, record =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if call('HGET', CLAIMS, dataset) ~= token then
   return call('HGET', DONE, dataset) == token and 'committed' or 'lost'
 end
 if call('ZRANK', ORDER, dataset) ~= 0 then return 'early' end
-if (call('HGET', STATE, 'head_checkpoint') or '') ~= base then return 'stale' end
+local head = call('HGET', STATE, 'head_checkpoint')
+if (head or '') ~= base then return 'stale' end
+if torn(head) then return 'torn' end
 
 local attempts, crashes = tries_of(dataset)
 if attempts + crashes > 0 then forget_tries(dataset) end
