@@ -18,7 +18,7 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +26,7 @@ from workload.engine.processes import module_environment, python
 from workload.errors import DatasetFailed, LeaseLost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from workload.engine.settings import Settings
@@ -177,6 +178,14 @@ class LostLeases:
         """Count a lease that was lost."""
         count, _ = self._lost.get(lease.dataset, (0, 0))
         self._lost[lease.dataset] = (count + 1, lease.crashes)
+
+    @contextmanager
+    def noting(self, lease: Lease) -> Iterator[None]:
+        """Count a lease that turns out to be lost, and go on."""
+        try:
+            yield
+        except LeaseLost:
+            self.note(lease)
 
     def clear(self) -> None:
         """Begin again: Redis was away, or went back in time."""

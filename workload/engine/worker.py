@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,6 @@ from workload.trainers import loading
 from workload.trainers.identity import require_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from workload.engine.settings import Settings
@@ -126,6 +125,7 @@ class Worker:
                 log.warning("Redis lost data, starting over: reason=%s", error)
                 self._recovery.due = True
                 self._lost.clear()
+                self._recovery.run()
                 self.queue.hand_back()
                 continue
             if code is not None:
@@ -202,7 +202,7 @@ class Worker:
                 self._train_and_commit(lease, head, dataset, clock, started)
         except DatasetRefused as error:
             log.warning("Dataset refused: dataset=%s reason=%s", lease.dataset, error)
-            with self._noting_loss(lease):
+            with self._lost.noting(lease):
                 self.queue.refuse(lease, str(error))
         except LeaseLost as error:
             log.warning("Lease lost, starting over: dataset=%s reason=%s", lease.dataset, error)
@@ -300,17 +300,9 @@ class Worker:
         log.warning("Dataset failed: dataset=%s reason=%s", lease.dataset, reason)
         backoff = min(2.0**lease.attempts, _LONGEST_BACKOFF_SECONDS, self.settings.lease_seconds)
         self.termination.pause(backoff)
-        with self._noting_loss(lease):
+        with self._lost.noting(lease):
             outcome, attempts = self.queue.fail(lease, reason, limit)
             log.warning("%s: dataset=%s attempts=%d", outcome.title(), lease.dataset, attempts)
-
-    @contextmanager
-    def _noting_loss(self, lease: Lease) -> Iterator[None]:
-        """Take a verdict that came too late, since the lease was lost, as one more lost lease."""
-        try:
-            yield
-        except LeaseLost:
-            self._lost.note(lease)
 
     def _wait_for_first(self) -> None:
         """Wait until a queue that never held anything holds something."""
@@ -328,10 +320,12 @@ class Worker:
             )
         self.queue.wait_for_push(seconds)
 
-    def _finish(self) -> ExitCode:
-        """Leave the share complete: ledger, checkpoints' names, reports."""
+    def _finish(self) -> ExitCode | None:
+        """Leave the share complete: ledger, checkpoints' names, reports; None to look again."""
         lines = self._projector.project()
         status = self.queue.status()
+        if not status.drained or status.committed != len(lines):
+            return None
         if self.settings.write_report:
             refresh_report(self.share, lines, status.dead, self.trainer.name)
         for letter in status.dead:

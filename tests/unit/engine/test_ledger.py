@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +12,9 @@ from workload.engine import ledger
 from workload.engine.canonical import encode
 from workload.engine.checkpoints import FORMAT, CheckpointStore
 from workload.engine.ledger import Projector, commit_of, ledger_line, read_ledger, write_ledger
-from workload.errors import DatasetFailed, UsageError
+from workload.errors import ChainForgotten, DatasetFailed, UsageError
 from workload.queue import Commit, Queue, RetryPolicy, connect
+from workload.share import durable
 from workload.share.store import Share
 from workload.trainers.identity import FIELDS
 
@@ -140,6 +142,118 @@ def test_two_projectors_racing_end_with_the_full_ledger(
     assert lines_of(share) == [ledger_line(each) for each in commits]
     for projector in (slow, fast):
         projector.queue.close()
+
+
+def test_writer_that_was_stopped_replaces_no_longer_ledger_when_it_goes_on(
+    share: Share, queue: Queue, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked at Redis and at the ledger, and only the new name was left to give."""
+    commits = chain(share, 3)
+    commit(queue, commits[:1])
+    stopped, other = (
+        Projector(share, Queue(connect(server.url), retry_policy=RetryPolicy(0.0)))
+        for _ in range(2)
+    )
+    look, lengths = Projector._may_replace, []
+
+    def stop(self: Projector, lines: Sequence[Mapping[str, Any]]) -> None:
+        look(self, lines)
+        lengths.append(len(lines))
+        if len(lengths) == 1:
+            commit(queue, commits[1:])
+            assert len(other.project()) == 3
+
+    monkeypatch.setattr(Projector, "_may_replace", stop)
+    renamed: list[int] = []
+    rename = durable.rename
+
+    def watched(source: Path, target: Path) -> None:
+        rename(source, target)
+        if target.name == ledger.LEDGER_FILE:
+            renamed.append(len(lines_of(share)))
+
+    monkeypatch.setattr(durable, "rename", watched)
+    assert len(stopped.project()) == 3
+    assert renamed == [3]
+    assert not list((share.output / ".ledger.jsonl.next").iterdir())
+    for projector in (stopped, other):
+        projector.queue.close()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_ledger_that_proves_more_than_redis_knows_is_left_alone(
+    share: Share, queue: Queue, left: int
+) -> None:
+    commits = chain(share, 3)
+    commit(queue, commits)
+    projector = Projector(share, queue)
+    projector.project()
+    before = (share.output / ledger.LEDGER_FILE).read_bytes()
+    queue.replace(commits[:left])
+    for each in (projector, Projector(share, queue)):
+        with pytest.raises(ChainForgotten, match=r"ledger\.jsonl: Redis does not know"):
+            each.project()
+        assert (share.output / ledger.LEDGER_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not json\n", b"{}\n"])
+def test_file_that_is_no_ledger_is_not_emptied_for_a_queue_without_commits(
+    share: Share, queue: Queue, content: bytes
+) -> None:
+    path = share.output / ledger.LEDGER_FILE
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="queue rebuild"):
+        Projector(share, queue).project()
+    assert path.read_bytes() == content
+
+
+def test_only_the_ledger_that_a_rebuild_made_void_is_replaced_by_a_shorter_one(
+    share: Share, queue: Queue
+) -> None:
+    """Not a later one, which a Redis that came back from that time does not know."""
+    commits = chain(share, 3)
+    commit(queue, commits[:2])
+    Projector(share, queue).project()
+    void = ledger.ledger_hash(share)
+    commit(queue, commits[2:])
+    Projector(share, queue).project()
+    queue.replace(commits[:1], ledger=void)
+    with pytest.raises(ChainForgotten):
+        Projector(share, queue).project()
+    assert len(lines_of(share)) == 3
+    queue.replace(commits[:1], ledger=ledger.ledger_hash(share))
+    Projector(share, queue).project()
+    assert len(lines_of(share)) == 1
+
+
+@pytest.mark.parametrize("length", [1, 100, ledger._TAIL_BYTES, 3 * ledger._TAIL_BYTES])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_last_line_is_read_whole_however_long_lines_are(
+    share: Share, queue: Queue, length: int, count: int
+) -> None:
+    commit(queue, chain(share, count))
+    lines = Projector(share, queue).project()
+    path = share.output / ledger.LEDGER_FILE
+    path.write_text("".join(json.dumps({**line, "note": "x" * length}) + "\n" for line in lines))
+    assert ledger.last_line(path) == read_ledger(path)[-1]
+
+
+def test_ledger_without_lines_has_no_last_one(tmp_path: Path) -> None:
+    assert ledger.last_line(tmp_path / "none") is None
+    (tmp_path / "empty").touch()
+    assert ledger.last_line(tmp_path / "empty") is None
+
+
+@pytest.mark.parametrize("end", [b"{}\n", b"[]\n", b"not json\n", b'{"order": 1, "da'])
+def test_ledger_that_ends_in_garbage_is_refused_when_its_last_line_is_asked_for(
+    share: Share, queue: Queue, end: bytes
+) -> None:
+    commit(queue, chain(share, 2))
+    Projector(share, queue).project()
+    path = share.output / ledger.LEDGER_FILE
+    path.write_bytes(path.read_bytes() + end)
+    with pytest.raises(UsageError, match=r"ledger\.jsonl: not a ledger .*queue rebuild"):
+        ledger.last_line(path)
 
 
 def test_ledger_is_not_written_more_often_than_the_interval_unless_forced(

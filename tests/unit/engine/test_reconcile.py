@@ -25,6 +25,7 @@ from workload.queue import Commit, Queue, RetryPolicy, connect
 from workload.share.store import Share
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 START = dt.date(2018, 4, 1)

@@ -17,6 +17,7 @@ from workload.queue import (
     Head,
     Lease,
     Queue,
+    Torn,
     Turn,
     Wait,
 )
@@ -525,6 +526,154 @@ def test_extend_of_another_head_changes_nothing(new_queue: Callable[..., Queue])
     before = everything(queue)
     assert not queue.extend(records("b"), "elsewhere")
     assert everything(queue) == before
+
+
+# --- keys that are gone ---------------------------------------------------------------------------
+
+
+def worn(new_queue: Callable[..., Queue]) -> Queue:
+    """Return a queue that has something of everything: c is in work, b and d are out for good."""
+    queue = new_queue()
+    push(queue, "a", "b", "c", "d", "e", "f")
+    commit(queue, claim(queue))
+    queue.refuse(claim(queue), "bad")
+    claim(queue)
+    assert queue.skip("d", "by hand")
+    return queue
+
+
+KEYS_THAT_PROVE = ["state", "commits", "done", "dead", "order"]
+
+
+@pytest.mark.parametrize("key", KEYS_THAT_PROVE)
+def test_queue_without_one_of_its_keys_gives_nothing_out_and_takes_no_commit(
+    new_queue: Callable[..., Queue], key: str
+) -> None:
+    queue = worn(new_queue)
+    assert not queue.status().torn
+    held = queue.status().claims[0]
+    token = str(queue.client.hget("datasets:claims", held.dataset))
+    queue.client.delete(f"datasets:{key}")
+    assert queue.status().torn
+    before = everything(queue)
+    assert queue.claim() == Torn()
+    with pytest.raises(LeaseLost):
+        commit(queue, Lease(held.dataset, token, held.order, 0, 0))
+    assert not queue.extend(records("x"), head_of(queue))
+    assert everything(queue) == before
+
+
+def test_commit_is_refused_when_what_was_learned_is_forgotten(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "a", "b")
+    commit(queue, claim(queue))
+    held = claim(queue)
+    queue.client.delete("datasets:done")
+    with pytest.raises(LeaseLost, match="torn"):
+        commit(queue, held)
+
+
+@pytest.mark.parametrize("key", KEYS_THAT_PROVE)
+def test_mend_keeps_what_the_other_keys_tell(new_queue: Callable[..., Queue], key: str) -> None:
+    queue = worn(new_queue)
+    queue.client.delete(f"datasets:{key}")
+    proven = records("a")
+    assert queue.mend(proven, head_of(queue), len(queue.commits()))
+    status = queue.status()
+    assert not status.torn
+    assert queue.commits() == proven
+    assert head_of(queue) == "checkpoint-a"
+    # Without `dead` its reasons are gone; without `done`, nothing is.
+    assert [(letter.dataset, letter.kind) for letter in status.dead] == [
+        ("b", "refused"),
+        ("d", "skipped"),
+    ]
+    reason = "Redis lost the reason" if key == "dead" else "bad"
+    assert status.dead[0].reason == reason
+    assert waiting(queue) == ["c", "e", "f"]
+    assert queue.push(["a", "b", "d"])[1] == {"a": "committed", "b": "refused", "d": "skipped"}
+    assert claim(queue).dataset == "c"
+
+
+def test_mend_queues_again_what_was_learned_and_is_in_no_chain(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "c", "b", "a", "d")
+    for _ in range(3):
+        commit(queue, claim(queue))
+    queue.client.delete("datasets:commits")
+    assert queue.mend(records("c"), "checkpoint-a", 0)
+    assert waiting(queue) == ["a", "b", "d"]
+    assert head_of(queue) == "checkpoint-c"
+
+
+def test_mend_of_a_dead_letter_that_was_learned_keeps_the_commit(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = worn(new_queue)
+    queue.client.delete("datasets:done")
+    assert queue.mend(records("a", "b"), head_of(queue), 1)
+    status = queue.status()
+    assert (status.torn, [letter.dataset for letter in status.dead]) == (False, ["d"])
+
+
+@pytest.mark.parametrize("what", ["whole", "another head", "another length"])
+def test_mend_of_keys_that_are_not_as_they_were_seen_changes_nothing(
+    new_queue: Callable[..., Queue], what: str
+) -> None:
+    queue = worn(new_queue)
+    if what != "whole":
+        queue.client.delete("datasets:done")
+    before = {key: queue.client.dump(key) for key in KEYS}
+    head = "elsewhere" if what == "another head" else head_of(queue)
+    assert not queue.mend(records("a"), head, 2 if what == "another length" else 1)
+    assert {key: queue.client.dump(key) for key in KEYS} == before
+
+
+def test_places_start_at_one_again_only_when_none_is_taken(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "a", "b")
+    claim(queue)
+    queue.hand_back()
+    assert not queue.status().torn
+    queue.client.delete("datasets:state")
+    assert queue.claim() == Torn()
+    assert queue.mend([], None, 0)
+    assert claim(queue).dataset == "a"
+
+
+def test_holder_whose_place_is_gone_has_lost_its_lease(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue()
+    push(queue, "a", "b")
+    claim(queue)
+    held = claim(new_queue())
+    queue.client.delete("datasets:order")
+    with pytest.raises(LeaseLost):
+        queue.claim(held)
+
+
+def test_extend_brings_a_dead_letter_back_that_was_learned(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue = new_queue()
+    push(queue, "a")
+    queue.refuse(claim(queue), "bad")
+    assert queue.extend(records("a"), None)
+    assert (queue.status().dead, queue.status().torn) == ([], False)
+
+
+def test_void_ledger_is_known_until_it_is_replaced(new_queue: Callable[..., Queue]) -> None:
+    queue = new_queue()
+    assert queue.void_ledger() is None
+    queue.replace([], ledger="hash")
+    assert queue.void_ledger() == "hash"
+    queue.set_void_ledger(None)
+    assert queue.void_ledger() is None
 
 
 def test_replace_forgets_everything_but_never_repeats_a_token(

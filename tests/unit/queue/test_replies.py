@@ -188,6 +188,21 @@ def test_no_part_of_a_password_is_shown_whatever_the_address(within: str, scheme
         assert end not in told
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_server_that_may_delete_keys_is_refused_with_the_reason(
+    any_server: EmbeddedRedis, policy: str
+) -> None:
+    queue = Queue(connect(any_server.url), retry_policy=RetryPolicy(0.0))
+    queue.verify_server()
+    queue.client.config_set("maxmemory-policy", policy)
+    try:
+        with pytest.raises(UsageError, match=f"{policy}.*delete.*set it to noeviction"):
+            queue.verify_server()
+    finally:
+        queue.client.config_set("maxmemory-policy", "noeviction")
+        queue.close()
+
+
 def test_the_documented_permissions_are_enough(new_queue: Callable[..., Queue]) -> None:
     [rules] = re.findall(r"^ACL SETUSER workload (.+)$", SETTINGS.read_text("utf-8"), re.MULTILINE)
     admin = new_queue().client
@@ -213,6 +228,8 @@ def test_the_documented_permissions_are_enough(new_queue: Callable[..., Queue]) 
     assert queue.unfinished() == []
     queue.wait_for_push(0.01)
     queue.wait_for_event(queue.claim().wait, 0.01)  # type: ignore[union-attr]
-    queue.replace([])
+    queue.replace([], ledger="hash")
+    assert queue.void_ledger() == "hash"
+    queue.set_void_ledger(None)
     queue.close()
     admin.execute_command("ACL", "DELUSER", "workload")  # type: ignore[no-untyped-call]
