@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workload.engine.ledger import LEDGER_FILE, last_line
 from workload.engine.reconcile import reconcile
-from workload.errors import ChainForgotten
+from workload.errors import ChainForgotten, WorkloadError
 from workload.share.durable import take_turns
 from workload.share.listing import training_datasets
 
@@ -48,8 +48,12 @@ class Recovery:
         """
         if not self.due:
             return 0
-        restored = reconcile(self.queue, self.share)
-        self.due = False
+        self.due = False  # Redis may go away once more meanwhile
+        try:
+            restored = reconcile(self.queue, self.share)
+        except WorkloadError:
+            self.due = True
+            raise
         if restored:
             self.lost = True
             log.warning("Redis had lost commits, restored from the ledger: commits=%d", restored)

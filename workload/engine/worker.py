@@ -246,7 +246,9 @@ class Worker:
                     self._process(earlier, turn)
                 case Wait() as wait:
                     self.queue.wait_for_event(wait, self.settings.renew_seconds)
-                case Empty() | Torn():
+                case Torn():
+                    raise ChainForgotten("keys are gone")
+                case Empty():
                     pass  # only a worker that holds nothing is told so
                 case Halted(dataset, reason):
                     raise ChainHalted(f"chain halted: dataset={dataset} reason={reason}")

@@ -647,14 +647,42 @@ def test_places_start_at_one_again_only_when_none_is_taken(
     assert claim(queue).dataset == "a"
 
 
-def test_holder_whose_place_is_gone_has_lost_its_lease(new_queue: Callable[..., Queue]) -> None:
+def test_holder_that_asks_for_its_turn_is_told_that_keys_are_gone(
+    new_queue: Callable[..., Queue],
+) -> None:
+    """Before anything comes back, which would go behind what is later."""
     queue = new_queue()
-    push(queue, "a", "b")
+    push(queue, "a", "b", "c")
     claim(queue)
     held = claim(new_queue())
+    expire(queue, "a")
     queue.client.delete("datasets:order")
-    with pytest.raises(LeaseLost):
-        queue.claim(held)
+    assert queue.claim(held) == Torn()
+    assert waiting(queue) == ["c"]
+
+
+def test_mend_gives_back_what_came_back_before_what_was_claimed_after_it(
+    new_queue: Callable[..., Queue],
+) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "z", "b", "a", "y", "x")
+    commit(queue, claim(queue))
+    claim(queue)
+    claim(other)
+    queue.hand_back()
+    queue.client.delete("datasets:done")
+    assert queue.mend(records("z"), "checkpoint-z", 1)
+    assert waiting(queue) == ["b", "a", "y", "x"]
+
+
+def test_mend_without_places_goes_by_name(new_queue: Callable[..., Queue]) -> None:
+    queue, other = new_queue(), new_queue()
+    push(queue, "b", "a", "y", "x")
+    claim(queue)
+    claim(other)
+    queue.client.delete("datasets:order")
+    assert queue.mend([], None, 0)
+    assert waiting(queue) == ["a", "b", "y", "x"]
 
 
 def test_extend_brings_a_dead_letter_back_that_was_learned(
@@ -680,7 +708,8 @@ def test_replace_forgets_everything_but_never_repeats_a_token(
     new_queue: Callable[..., Queue],
 ) -> None:
     queue = new_queue(max_attempts=1)
-    push(queue, "a", "b")
+    push(queue, "z", "a", "b")
+    commit(queue, claim(queue))
     stale = claim(queue)
     queue.fail(stale, "disk")
     queue.replace(records("x"), ["b", "a"], [DeadLetter("c", "refused", "bad")])

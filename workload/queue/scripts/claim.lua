@@ -26,6 +26,8 @@ local now = now_ms()
 local state = call('HMGET', STATE,
   'head_checkpoint', 'head_dataset', 'head_date', 'halted_dataset', 'halted_reason')
 
+if torn(state[1]) then return { 'torn' } end
+
 local function claimed(dataset, granted, order, attempts, crashes)
   local first = call('ZRANK', ORDER, dataset) == 0 and 1 or 0
   return { 'claimed', dataset, granted, order, attempts, crashes, first,
@@ -86,7 +88,6 @@ if repeated then
 end
 
 if holding == '' then
-  if torn(state[1]) then return { 'torn' } end
   for _ = 1, DROP_AT_MOST do
     local dataset = call('LMOVE', WAITING, PROCESSING, 'LEFT', 'RIGHT')
     if not dataset then break end
@@ -110,9 +111,7 @@ local function pause()
 end
 
 if holding ~= '' then
-  if call('HGET', CLAIMS, holding) ~= token or not call('ZSCORE', ORDER, holding) then
-    return { 'lost' }
-  end
+  if call('HGET', CLAIMS, holding) ~= token then return { 'lost' } end
   while true do
     local first = call('ZRANGE', ORDER, 0, 0)[1]
     if first == holding then break end

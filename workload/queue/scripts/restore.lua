@@ -16,7 +16,7 @@ local mode, seen, length, ledger, plan = ARGV[1], ARGV[2], ARGV[3], ARGV[4], cjs
 local head = call('HGET', STATE, 'head_checkpoint')
 
 -- Adds to the plan what was in the queue. What was finished, as far as the keys left tell, and is
--- not among the commits is to be learned again, before all others.
+-- not among the commits is to be learned again, before all others, which keep their places.
 local function keep_the_rest()
   local known, again = {}, {}
   for _, commit in ipairs(plan.commits) do known[commit.dataset] = true end
@@ -24,8 +24,8 @@ local function keep_the_rest()
     if not known[dataset] then table.insert(again, dataset) end
     known[dataset] = true
   end
-  local dead, done, claims =
-    call('HGETALL', DEAD), call('HGETALL', DONE), call('HGETALL', CLAIMS)
+  local dead, done, in_work =
+    call('HGETALL', DEAD), call('HGETALL', DONE), call('HKEYS', CLAIMS)
   for index = 1, #dead, 2 do
     local letter = cjson.decode(dead[index + 1])
     letter.dataset = dead[index]
@@ -40,9 +40,10 @@ local function keep_the_rest()
     end
     keep(dataset)
   end
-  for index = 1, #claims, 2 do keep(claims[index]) end
-  for _, dataset in ipairs(call('LRANGE', PROCESSING, 0, -1)) do keep(dataset) end
   table.sort(again)
+  for _, dataset in ipairs(call('ZRANGE', ORDER, 0, -1)) do keep(dataset) end
+  table.sort(in_work)
+  for _, dataset in ipairs(in_work) do keep(dataset) end
   for _, dataset in ipairs(call('LRANGE', WAITING, 0, -1)) do keep(dataset) end
   plan.waiting = again
 end
@@ -57,8 +58,7 @@ else
   end
   local fence = call('HGET', STATE, 'fence') or 0
   call('DEL', WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES)
-  call('HSET', STATE, 'fence', fence)
-  if mode == 'replace' then call('HSET', STATE, 'replaced', ledger) end
+  call('HSET', STATE, 'fence', fence, 'replaced', ledger)
 end
 for _, commit in ipairs(plan.commits) do
   call('LREM', WAITING, 0, commit.dataset)
