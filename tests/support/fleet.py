@@ -47,6 +47,7 @@ STEPS = {
     "before publish": ("workload.engine.checkpoints", "CheckpointStore.publish", "before"),
     "after publish": ("workload.engine.checkpoints", "CheckpointStore.publish", "after"),
     "before ledger": ("workload.engine.ledger", "write_ledger", "before"),
+    "before the ledger's name": ("workload.engine.ledger", "Projector._may_replace", "after"),
 }
 """Points of the worker's cycle at which an accident can be arranged: module, function, side."""
 
