@@ -6,6 +6,11 @@ import codecs
 import io
 import os
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _STREAMS = ("stdin", "r"), ("stdout", "w"), ("stderr", "w")
 _ESCAPED = "workload.escaped"
@@ -28,6 +33,21 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPED)
+
+
+@contextmanager
+def reserved() -> Iterator[TextIO]:
+    """Yield standard output; what anything else writes there goes to standard error meanwhile."""
+    sys.stdout.flush()
+    number = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(number, "w", encoding="utf-8", closefd=False) as stream:
+            yield stream
+    finally:
+        sys.stdout.flush()
+        os.dup2(number, 1)
+        os.close(number)
 
 
 def finish() -> None:

@@ -249,10 +249,10 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have every worker hand back its work; kill those that take too long."""
-        self._show_lines(at_most=_LOOK_SECONDS)
         for worker in self._processes:
             worker.process.terminate()
             worker.process.send_signal(signal.SIGCONT)  # one that was stopped hands back, too
+        self._show_lines(at_most=_LOOK_SECONDS)
         deadline = time.monotonic() + _HAND_BACK_SECONDS
         for worker in self._processes:
             try:

@@ -44,9 +44,10 @@ os.execv(sys.executable, [sys.executable, "-m", "workload", "--version"])
 """Starts `workload` as `numeric.pin` does when a SIGTERM has come meanwhile."""
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return a pinned environment, so that the program is not started over."""
-    return {**os.environ, **numeric.pinned_environment(), "PYTHONPATH": str(ROOT), **more}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**kept, **numeric.pinned_environment(), "PYTHONPATH": str(ROOT)}
 
 
 def shell(line: str, variables: Mapping[str, str] | None = None) -> tuple[int, str, str]:

@@ -524,6 +524,9 @@ def checked(trainer: str, datasets: Path) -> subprocess.CompletedProcess[str]:
         ("Unordered", "2024-01-01.csv: not the same in another process"),
         ("Meddler", "2024-01-01.csv: the model before it is not left as it was"),
         ("Flattering", "2024-01-08.csv: `train` tests the model before it, and differs from"),
+        ("Leaver", "2024-01-01.csv: the trainer called sys.exit('no more of this')"),
+        ("Failing", "2024-01-01.csv: KeyError: 'no Forecaster"),
+        ("LeavesElsewhere", "in another process: killed by signal 35"),
     ],
 )
 def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
@@ -533,6 +536,15 @@ def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
     [line] = done.stderr.splitlines()
     assert line.startswith(f"workload: {why}")
     assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
+
+
+def test_checker_takes_nothing_that_a_trainer_prints_for_its_answer(datasets: Path) -> None:
+    done = checked("tests.support.odd_trainers:Talkative", datasets)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "\n12 checkpoints, the same in another process and from each checkpoint on; refused: 0\n"
+    ) in done.stdout
+    assert done.stdout.count("from a process\n") == DAYS, "what it prints is shown, once"
 
 
 def test_checker_learns_what_a_worker_learns(
