@@ -164,6 +164,30 @@ class Failing(EnergyLoad):
         raise KeyError(f"no {type(model).__name__}\nfor {data.date}")
 
 
+class Numeric(EnergyLoad):
+    """Hands over what NumPy computes, defined or not, and what no ledger holds if told so."""
+
+    name = "numeric"
+
+    def __init__(self, kind: str = "numbers") -> None:
+        self.options = {"kind": kind}
+
+    def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+        trained = super().train(model, data)
+        facts: dict[str, object] = {"mean": np.float32(0.5), "best": [{"hour": np.int64(7)}]}
+        if self.options["kind"] == "array":
+            facts["best"] = [{"hours": np.arange(3)}]
+        if self.options["kind"] == "date":
+            facts["best"] = [{"day": np.datetime64("2024-01-01")}]
+        metrics = {
+            "mean_absolute_error": np.float64("nan"),
+            "ratio": np.float64("inf"),
+            "count": np.int64(24),
+            "good": np.bool_(True),
+        }
+        return replace(trained, metrics=metrics, facts=facts)
+
+
 class LeavesAtOnce(EnergyLoad):
     def __init__(self) -> None:
         sys.exit(0)

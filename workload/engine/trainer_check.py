@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import encode
 from workload.engine.chain import ChainState, read, train
+from workload.engine.checkpoints import ledger_record
 from workload.engine.processes import cause_of_death, module_environment, python
 from workload.errors import DatasetRefused, WorkloadError, spoken
 from workload.share.dataset_file import name_date
@@ -119,6 +120,7 @@ def _learned(
     before = _bytes(trainer, state)
     dataset = read(trainer, path, date=name_date(path))
     after, content = train(trainer, state, dataset)
+    ledger_record(after.record)
     if _bytes(trainer, state) != before:
         raise WorkloadError(f"{path.name}: the model before it is not left as it was")
     tested = after.record["metrics"]["next_day"]
