@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from typing import Any
@@ -125,6 +127,65 @@ class Leaver(EnergyLoad):
 
     def prepare(self, file: Any) -> Any:  # noqa: ARG002
         sys.exit("no more of this")
+
+
+class Talkative(EnergyLoad):
+    """Prints, also around Python's own streams and at the end, and has a process print."""
+
+    name = "talkative"
+
+    def __init__(self) -> None:
+        atexit.register(print, "farewell")
+
+    def prepare(self, file: Any) -> Any:
+        print("preparing", file.name)  # noqa: T201
+        os.write(1, b"{}\n")
+        subprocess.run(["echo", "from a process"], check=True)
+        return super().prepare(file)
+
+
+class LeavesElsewhere(EnergyLoad):
+    """Ends the process, but not the first one that asks it."""
+
+    name = "leaves-elsewhere"
+
+    def start(self) -> Forecaster:
+        if "--hashes" in sys.argv:
+            os.kill(os.getpid(), 35)
+        return super().start()
+
+
+class Failing(EnergyLoad):
+    """Meets what its author did not think of."""
+
+    name = "failing"
+
+    def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+        raise KeyError(f"no {type(model).__name__}\nfor {data.date}")
+
+
+class Numeric(EnergyLoad):
+    """Hands over what NumPy computes, defined or not, and what no ledger holds if told so."""
+
+    name = "numeric"
+
+    def __init__(self, kind: str = "numbers") -> None:
+        self.options = {"kind": kind}
+
+    def train(self, model: Forecaster, data: Any) -> Trained[Forecaster]:
+        trained = super().train(model, data)
+        facts: dict[str, object] = {"mean": np.float32(0.5), "best": [{"hour": np.int64(7)}]}
+        if self.options["kind"] == "array":
+            facts["best"] = [{"hours": np.arange(3)}]
+        if self.options["kind"] == "date":
+            facts["best"] = [{"day": np.datetime64("2024-01-01")}]
+        metrics = {
+            "mean_absolute_error": np.float64("nan"),
+            "ratio": np.float64("inf"),
+            "count": np.int64(24),
+            "good": np.bool_(True),
+        }
+        return replace(trained, metrics=metrics, facts=facts)
 
 
 class LeavesAtOnce(EnergyLoad):

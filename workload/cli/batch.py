@@ -99,6 +99,7 @@ def work(
 
 
 def _log_to_stdout() -> None:
+    logging.raiseExceptions = False  # a line that can't be written ends no work
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -49,18 +50,22 @@ def run() -> int:
         code = app(arguments, prog_name="workload", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except Exception as error:
         if debug:
             raise
         message, code = _explain(error)
-        print(printable("workload: " + " ".join(message.split())), file=sys.stderr)  # noqa: T201
+        _say(" ".join(message.split()))
         return code
     if code == _INTERRUPTED:
-        print("workload: stopped", file=sys.stderr)  # noqa: T201
+        _say("stopped")
         return ExitCode.HANDED_BACK
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the exit code has to do
+        print(printable(f"workload: {line}"), file=sys.stderr)  # noqa: T201
 
 
 def _explain(error: Exception) -> tuple[str, ExitCode]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workload.cli import streams
 from workload.cli.options import DayFilesOption, show_help
 from workload.errors import ExitCode
 from workload.text import printable, warn
@@ -39,10 +40,12 @@ def check_trainer(
     from workload.share.listing import beside_days
     from workload.trainers.loading import load
 
-    learner = load(trainer)
     if hashes:
-        typer.echo(json.dumps(asdict(learn(learner, datasets, resumed=resumed))))
+        with streams.reserved() as answer:  # a trainer may print
+            learned = learn(load(trainer), datasets, resumed=resumed)
+            answer.write(json.dumps(asdict(learned)) + "\n")
         return ExitCode.DONE
+    learner = load(trainer)
     warn(*beside_days(datasets))
     arguments = ["trainer", "check", trainer, "--datasets", str(datasets)]
     with counting("Checking", None) as advance:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workload.readers.pickle_numbers import NUMBERS, read_numbers
+from workload.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,11 @@ _DTYPES = frozenset("bBhHiIlLqQefd?")
 def encode(value: dict[str, Any]) -> bytes:
     """Pickle a tree of dicts, lists, builtins and NumPy arrays canonically (protocol 5).
 
+    A NumPy number gives the bytes of the equal Python number.
+
     Raises:
-        TypeError: something else is in the tree, or it is too deep or has too many nodes.
+        TypeError: something else is in the tree, which the message names, with where it is; or it
+            is too deep or has too many nodes.
     """
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream, protocol=5)
@@ -257,35 +261,66 @@ class _Canonical:
 
     def __init__(self) -> None:
         self.nodes = 0
+        self.path: list[str | int] = []
 
-    def form(self, value: object, depth: int = 0) -> Any:  # noqa: ANN401 - any node of a tree
+    def form(self, value: object) -> Any:  # noqa: ANN401 - any node of a tree
         if type(value) in _SCALARS:
             return value
+        if isinstance(value, np.generic) and value.dtype.char in _DTYPES:
+            return value.item()
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise TypeError(_TOO_MANY)
-        if depth > MAX_DEPTH:
+        if len(self.path) > MAX_DEPTH:
             raise TypeError(_TOO_DEEP)
         match value:
             case np.ndarray():
-                return _array_form(value)
+                return self.array(value)
             case dict():
-                if not all(type(key) is str for key in value):
-                    raise TypeError("keys must be strings")
-                return {key: self.form(value[key], depth + 1) for key in sorted(value)}
+                if odd := [key for key in value if type(key) is not str]:
+                    raise TypeError(f"{self.here}the key {odd[0]!r:.100} is no text")
+                return {key: self.child(key, value[key]) for key in sorted(value)}
             case list() if _SCALARS.issuperset(map(type, value)):
                 return value.copy()
             case list():
-                return [self.form(item, depth + 1) for item in value]
+                return [self.child(number, item) for number, item in enumerate(value)]
             case _:
-                raise TypeError(f"{type(value).__name__} has no canonical form")
+                raise TypeError(
+                    f"{self.here}{_type_name(value)} has no canonical form; allowed are dicts, "
+                    "lists, None, bool, int, float, str, bytes, and arrays and numbers of NumPy"
+                )
+
+    def child(self, key: str | int, value: object) -> Any:  # noqa: ANN401 - any node of a tree
+        if type(value) in _SCALARS:
+            return value
+        self.path.append(key)
+        formed = self.form(value)
+        self.path.pop()
+        return formed
+
+    def array(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if value.dtype.char not in _DTYPES:
+            raise TypeError(f"{self.here}an array of {value.dtype} has no canonical form")
+        if not value.size and math.prod(side for side in value.shape if side) > MAX_EMPTY:
+            raise TypeError(
+                f"{self.here}an empty array of the shape {value.shape} has no canonical form"
+            )
+        array = np.array(value, dtype=value.dtype.newbyteorder("<"), order="C")
+        array.flags.writeable = True
+        return array
+
+    @property
+    def here(self) -> str:
+        """Where in the tree this is, to start a message with."""
+        return (
+            f"{'.'.join(printable(key)[:100] for key in self.path)[-300:]}: " if self.path else ""
+        )
 
 
-def _array_form(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if value.dtype.char not in _DTYPES:
-        raise TypeError(f"arrays of {value.dtype} have no canonical form")
-    if not value.size and math.prod(side for side in value.shape if side) > MAX_EMPTY:
-        raise TypeError(f"an empty array of the shape {value.shape} has no canonical form")
-    array = np.array(value, dtype=value.dtype.newbyteorder("<"), order="C")
-    array.flags.writeable = True
-    return array
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import math
 import os
 import re
 import stat
@@ -17,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workload.engine.canonical import decode
 from workload.errors import DatasetFailed, DatasetRefused, UsageError, WorkloadError
 from workload.share.dataset_file import dataset_stem
 from workload.share.durable import replacing, sha256, write_atomic, writing
 from workload.share.store import NotVisible, Share
+from workload.text import printable
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
@@ -64,9 +68,40 @@ def load(content: bytes, what: str) -> dict[str, Any]:
         if not isinstance(record, dict):
             raise ValueError("its ledger record is missing")  # noqa: TRY301, TRY004 - bad content
         check_record(record)
+        tree["record"] = ledger_record(record)
     except ValueError as error:
         raise ValueError(f"{what}: not a checkpoint ({error})") from error
     return tree
+
+
+def ledger_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's record as the ledger holds it: values of JSON.
+
+    NumPy's numbers are Python's, and one that is not finite, for which JSON has nothing, is None.
+
+    Raises:
+        ValueError: bytes or an array are in it; the message says where.
+    """
+    return {key: _json_value(value, key) for key, value in record.items()}
+
+
+def _json_value(value: object, where: str) -> object:
+    if isinstance(value, np.generic):
+        value = value.item()
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case None | bool() | int() | float() | str():
+            return value
+        case dict():
+            return {key: _json_value(each, f"{where}.{key}") for key, each in value.items()}
+        case list():
+            return [_json_value(each, f"{where}.{number}") for number, each in enumerate(value)]
+        case _:
+            raise ValueError(
+                f"{printable(where)[:300]}: the ledger can't hold {type(value).__name__}; allowed "
+                "among metrics and facts are numbers, texts, None, and lists and dicts of them"
+            )
 
 
 def check_record(record: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
 from functools import cache
 from importlib.metadata import version
@@ -72,13 +73,17 @@ def _version(library: str) -> str:
 def pin(arguments: list[str]) -> None:
     """Start `python -m workload` with `arguments` over, unless the process is pinned.
 
-    The process keeps its number, so whoever watches it sees no difference. Call it before NumPy
-    is imported.
+    The process keeps its number, so whoever watches it sees no difference. A SIGTERM that comes
+    meanwhile stays blocked until the new program has a handler. Call it before NumPy is imported.
     """
     pins = pinned_environment()
     if all(os.environ.get(name) == value for name, value in pins.items()):
         return
     environment = {**module_environment(), **pins, "NPY_DISABLE_CPU_FEATURES": ""}
-    os.execve(  # noqa: S606 - the same interpreter and program
-        sys.executable, python("workload", *arguments), environment
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        os.execve(  # noqa: S606 - the same interpreter and program
+            sys.executable, python("workload", *arguments), environment
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,3 +19,11 @@ def module_environment() -> dict[str, str]:
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     path = [root, *(entry for entry in known if entry and entry != root)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def cause_of_death(code: int) -> str:
+    """Say what an exit code of `subprocess` means, for one line."""
+    if code >= 0:
+        return f"exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}  # of real-time ones, only two
+    return f"killed by {names.get(-code, f'signal {-code}')}"

@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import encode
 from workload.engine.chain import ChainState, read, train
-from workload.engine.processes import module_environment, python
-from workload.errors import DatasetRefused, WorkloadError
+from workload.engine.checkpoints import ledger_record
+from workload.engine.processes import cause_of_death, module_environment, python
+from workload.errors import DatasetRefused, WorkloadError, spoken
 from workload.share.dataset_file import name_date
 from workload.share.listing import day_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from workload.trainers.protocol import Trainer
@@ -31,6 +33,9 @@ _ELSEWHERE = {
     "--resumed": "when each checkpoint is saved and loaded; `save` leaves something out, or rounds",
 }
 """Options of the command that learns again, and what is wrong when its checkpoints differ."""
+
+_SAID = "workload: "
+"""Before the one line that a command ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,32 +95,51 @@ def learn(
         advance: called with the name of each file.
 
     Raises:
-        WorkloadError: training changed the model that it was given, or tested it otherwise than
-            `evaluate` does.
+        WorkloadError: one line; the trainer raised something, changed the model that it was given,
+            or tested it otherwise than `evaluate` does.
     """
-    state = ChainState.start(trainer)
+    with _finding("before the first day"):
+        state = ChainState.start(trainer)
     hashes, refused = {}, {}
     for path in day_files(datasets).values():
-        before = _bytes(trainer, state)
         try:
-            dataset = read(trainer, path, date=name_date(path))
-            after, content = train(trainer, state, dataset)
+            with _finding(path.name):
+                after, content = _learned(trainer, state, path)
+                state = ChainState.from_bytes(trainer, content) if resumed else after
         except DatasetRefused as error:
             refused[path.name] = str(error)
         else:
-            if _bytes(trainer, state) != before:
-                raise WorkloadError(f"{path.name}: the model before it is not left as it was")
-            tested = after.record["metrics"]["next_day"]
-            if tested and encode(tested) != encode(
-                dict(trainer.evaluate(state.model, dataset.data))
-            ):
-                raise WorkloadError(
-                    f"{path.name}: `train` tests the model before it, and differs from `evaluate`"
-                )
-            state = ChainState.from_bytes(trainer, content) if resumed else after
             hashes[path.name] = str(after.checkpoint)
         advance(path.name)
     return Checked(hashes, refused)
+
+
+def _learned(
+    trainer: Trainer[Any, Any], state: ChainState[Any], path: Path
+) -> tuple[ChainState[Any], bytes]:
+    before = _bytes(trainer, state)
+    dataset = read(trainer, path, date=name_date(path))
+    after, content = train(trainer, state, dataset)
+    ledger_record(after.record)
+    if _bytes(trainer, state) != before:
+        raise WorkloadError(f"{path.name}: the model before it is not left as it was")
+    tested = after.record["metrics"]["next_day"]
+    if tested and encode(tested) != encode(dict(trainer.evaluate(state.model, dataset.data))):
+        raise WorkloadError(
+            f"{path.name}: `train` tests the model before it, and differs from `evaluate`"
+        )
+    return after, content
+
+
+@contextmanager
+def _finding(day: str) -> Iterator[None]:
+    """Turn what a trainer raises, `sys.exit` included, into one line that names the day."""
+    try:
+        yield
+    except (WorkloadError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise WorkloadError(f"{day}: {spoken(error)}") from error
 
 
 def _bytes(trainer: Trainer[Any, Any], state: ChainState[Any]) -> bytes:
@@ -130,6 +154,8 @@ def _elsewhere(arguments: list[str]) -> Checked:
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise WorkloadError(f"in another process: {done.stderr.strip()}")
-    return Checked(**json.loads(done.stdout))
+    if done.returncode or not done.stdout:
+        said = [line for line in done.stderr.splitlines() if line.startswith(_SAID)]
+        reason = said[-1].removeprefix(_SAID) if said else cause_of_death(done.returncode)
+        raise WorkloadError(f"in another process: {reason}")
+    return Checked(**json.loads(done.stdout.splitlines()[0]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workload.engine.chain import ChainState, Dataset, read, train
-from workload.engine.checkpoints import CheckpointStore
+from workload.engine.checkpoints import CheckpointStore, ledger_record
 from workload.engine.lease_keeper import LeaseKeeper, LostLeases
 from workload.engine.ledger import Projector, headline
 from workload.engine.recovery import Recovery
@@ -261,12 +261,12 @@ class Worker:
         testing, untested = self._testing.after(base, lease.dataset)
         self.keeper.raise_if_lost(lease)
         state, content = train(self.trainer, base, dataset, testing=testing, untested=untested)
+        record = ledger_record(state.record)
         self.keeper.raise_if_lost(lease)
         clock.lap("train")
         checkpoint = CheckpointStore(self.share).write(content)
         clock.lap("write")
-        record = {
-            **state.record,
+        record |= {
             "checkpoint": checkpoint,
             "worker": self.queue.session,
             "seconds": clock.seconds,
@@ -278,7 +278,7 @@ class Worker:
             "Committed: dataset=%s rows=%d %sseconds=%.3f checkpoint=%s",
             lease.dataset,
             dataset.data.rows,
-            "".join(f"{name}={figure} " for name, figure in headline(state.record).items()),
+            "".join(f"{name}={figure} " for name, figure in headline(record).items()),
             clock.total,
             checkpoint[:12],
         )

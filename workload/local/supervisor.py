@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from workload.engine.ledger import Projector, headline, ledger_line
 from workload.engine.numeric import pinned_environment
-from workload.engine.processes import module_environment, python
+from workload.engine.processes import cause_of_death, module_environment, python
 from workload.engine.reconcile import reconcile
 from workload.errors import ExitCode, HandedBack, UsageError, WorkloadError
 from workload.queue import Queue, RetryPolicy, connect
@@ -24,7 +25,7 @@ from workload.share.store import Share
 from workload.trainers.identity import require_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import FrameType
     from typing import Any
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 MAX_REPLACEMENTS = 20
 """Killed workers replaced in one run."""
+
+LEAVE_SECONDS = 15.0
+"""For workers to leave by themselves, once the queue is drained or halted."""
 
 _LOOK_SECONDS = 0.25
 _HAND_BACK_SECONDS = 5.0
@@ -96,6 +100,7 @@ class Supervisor:
         display: where progress goes.
         trainer: what learns, as in the workers' settings.
         server: the share's Redis; started again when it dies.
+        clock: seconds that never go back.
     """
 
     share: Share
@@ -103,6 +108,7 @@ class Supervisor:
     display: Display
     trainer: str
     server: EmbeddedRedis
+    clock: Callable[[], float] = time.monotonic
     _processes: list[_Process] = field(default_factory=list)
     _lines: SimpleQueue[str] = field(default_factory=SimpleQueue)
     _started: int = 0
@@ -153,9 +159,10 @@ class Supervisor:
 
     def _supervise(self, queue: Queue, before: int, datasets: int) -> None:
         seen: list[dict[str, Any]] = []
+        leave_by = math.inf
         for _ in range(self.workers):
             self._start()
-        while self._processes:
+        while self._processes and self.clock() < leave_by:
             self._show_lines()
             for worker in list(self._processes):
                 code = worker.process.poll()
@@ -163,8 +170,18 @@ class Supervisor:
                     self._processes.remove(worker)
                     self._ended(worker, code)
             seen += map(ledger_line, queue.commits(before + len(seen)))
-            self.display.update(_progress(seen, queue.status(), datasets, self.workers))
+            status = queue.status()
+            self.display.update(_progress(seen, status, datasets, self.workers))
+            if not (status.drained or status.halted):
+                leave_by = math.inf
+            elif leave_by == math.inf:
+                leave_by = self.clock() + LEAVE_SECONDS
         self._show_lines(at_most=0)
+        for worker in self._processes:
+            self.display.line(
+                f"[{worker.name}] is stopped or hangs, and nothing is left to do: ending it, "
+                f"pid={worker.process.pid}"
+            )
 
     def _start(self) -> None:
         self._started += 1
@@ -220,10 +237,10 @@ class Supervisor:
         self._replaced += 1
         if self._replaced > MAX_REPLACEMENTS:
             raise WorkloadError(
-                f"{self._replaced} workers died (the last: {_cause(code)}); nothing is lost, run "
-                "the same command again once the cause is fixed"
+                f"{self._replaced} workers died (the last: {cause_of_death(code)}); nothing is "
+                "lost, run the same command again once the cause is fixed"
             )
-        self.display.line(f"[{worker.name}] died ({_cause(code)}), starting another")
+        self.display.line(f"[{worker.name}] died ({cause_of_death(code)}), starting another")
         self._start()
 
     def _revive(self, _error: Exception, _seconds: float) -> None:
@@ -232,9 +249,10 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have every worker hand back its work; kill those that take too long."""
-        self._show_lines(at_most=_LOOK_SECONDS)
         for worker in self._processes:
             worker.process.terminate()
+            worker.process.send_signal(signal.SIGCONT)  # one that was stopped hands back, too
+        self._show_lines(at_most=_LOOK_SECONDS)
         deadline = time.monotonic() + _HAND_BACK_SECONDS
         for worker in self._processes:
             try:
@@ -292,9 +310,3 @@ def _progress(
         dead=len(status.dead),
         workers=workers,
     )
-
-
-def _cause(code: int) -> str:
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from workload.share.dataset_file import DatasetFile
 
     Metrics = Mapping[str, object]
-    """Figure by name, as builtins: numbers, None where one is undefined, or more detail.
+    """Figure by name: numbers, None where one is undefined, or more detail as builtins.
+
+    A number may be NumPy's. One that is not finite is None in the ledger.
 
     A `histogram` is kept only of the day a model is tested on next, since only that is pooled.
     """
@@ -56,7 +58,7 @@ class Trained(Generic[M]):
     Attributes:
         model: the model after the day; the one before is left as it was.
         metrics: of the model on the day it has just learned.
-        facts: what else the ledger is to say of the day, as builtins.
+        facts: what else the ledger is to say of the day, as builtins or NumPy numbers.
         next_day: what `evaluate` returns for the model before and the day, where training has
             worked it out on the way; None otherwise.
     """
@@ -112,7 +114,7 @@ class Trainer(Protocol[D, M]):
         """Test a model on a day that it has not learned, and that is after all it has learned."""
 
     def save(self, model: M) -> Mapping[str, object]:
-        """Return all that `load` needs, as dicts with text keys, lists, builtins and NumPy arrays.
+        """Return all that `load` needs: dicts with text keys, lists, builtins, NumPy's arrays.
 
         No classes: the chain encodes it canonically and adds the day's ledger record, so that equal
         models have equal bytes and reading them runs nothing. A model must already be rounded to

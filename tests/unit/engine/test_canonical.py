@@ -156,9 +156,12 @@ def test_arrays_come_back_writeable_and_in_c_order() -> None:
         object(),
         (1, 2),
         {1, 2},
-        np.float64(1.0),
-        np.int64(1),
         1j,
+        np.longdouble(1.0),
+        np.complex128(1.0),
+        np.datetime64("2018-04-01"),
+        np.timedelta64(1, "s"),
+        np.str_("text"),
         np.array([None]),
         np.array(["text"]),
         np.array(["2018-04-01"], "M8[D]"),
@@ -171,9 +174,30 @@ def test_arrays_come_back_writeable_and_in_c_order() -> None:
     ],
     ids=_kind,
 )
-def test_anything_else_is_not_encoded(value: object) -> None:
-    with pytest.raises(TypeError):
-        encode({"outer": [{"inner": value}]})
+def test_anything_else_is_not_encoded_and_named_with_its_place(value: object) -> None:
+    with pytest.raises(TypeError) as caught:
+        encode({"before": [1], "outer": [{"inner": 1}, {"inner": value}]})
+    message = str(caught.value)
+    assert message.startswith("outer.1.inner: ")
+    kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+    assert str(kind) in message or "the key 1 is no text" in message
+    assert "\n" not in message
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    DTYPES.flatmap(
+        lambda dtype: arrays.arrays(
+            dtype, 1, elements={"allow_nan": False} if dtype.kind == "f" else None
+        )
+    )
+)
+def test_a_number_of_numpy_gives_the_bytes_of_the_equal_python_number(array: Any) -> None:
+    (number,), (plain,) = array, array.tolist()
+    assert type(plain) in {bool, int, float}
+    assert encode({"a": number, "b": [number, [number]]}) == encode(
+        {"a": plain, "b": [plain, [plain]]}
+    )
 
 
 @pytest.mark.parametrize(

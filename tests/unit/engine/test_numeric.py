@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -127,6 +128,7 @@ def test_pin_starts_the_same_command_over_with_the_pins_above_what_was_asked(
     started: list[tuple[str, list[str], dict[str, str]]] = []
 
     def execve(path: str, arguments: list[str], variables: dict[str, str]) -> None:
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []), "or it may be lost"
         started.append((path, arguments, variables))
         raise Replaced
 
@@ -136,6 +138,7 @@ def test_pin_starts_the_same_command_over_with_the_pins_above_what_was_asked(
     environment.setenv("KEPT", "value")
     with pytest.raises(Replaced):
         numeric.pin(["run", "--share", "a b"])
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     ((path, arguments, variables),) = started
     assert path == sys.executable
     assert arguments == [sys.executable, "-P", "-m", "workload", "run", "--share", "a b"]

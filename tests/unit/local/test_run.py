@@ -6,6 +6,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import json
+import math
 import os
 import pickle
 import platform
@@ -33,7 +34,7 @@ from workload.engine.ledger import read_ledger
 from workload.errors import ExitCode, UsageError, WorkloadError
 from workload.local import share_queue as local
 from workload.local.redis_server import EmbeddedRedis
-from workload.local.supervisor import MAX_REPLACEMENTS, Supervisor
+from workload.local.supervisor import LEAVE_SECONDS, MAX_REPLACEMENTS, Supervisor
 from workload.queue import Claimed, Limits, Queue, RetryPolicy, connect
 from workload.share.store import Share
 
@@ -608,3 +609,51 @@ def test_workers_are_told_to_hand_back_and_waited_for_when_the_run_is_stopped(
     assert caught.value.exit_code == ExitCode.HANDED_BACK
     assert len((tmp_path / "ended").read_text().split()) == 2
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("hung", ["stopped", "deaf"])
+def test_a_worker_that_never_leaves_is_ended_when_nothing_is_left_and_the_queue_decides(
+    hung: str,
+    stand_in: Callable[[str], None],
+    supervised: tuple[Supervisor, Lines, EmbeddedRedis],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    supervisor, display, server = supervised
+    now, drained_at = [0.0], [math.inf]
+    supervisor.workers, supervisor.clock = 1, lambda: now[0]
+    trap = f"echo > {tmp_path}/handed-back; exit 75" if hung == "stopped" else ""
+    stand_in(f"trap '{trap}' TERM; echo on; while :; do sleep 0.01; done")
+    if hung == "deaf":
+        monkeypatch.setattr("workload.local.supervisor._HAND_BACK_SECONDS", 0.0)
+
+    def advance() -> None:
+        now[0] += LEAVE_SECONDS / 2
+        assert now[0] < drained_at[0] + 9 * LEAVE_SECONDS, "it is waited for without an end"
+        pid = re.search(r"started: pid=(\d+)", display.text)
+        if drained_at[0] == math.inf and pid and "] on" in display.text:
+            with connect(server.url) as client:
+                assert Queue(client).skip(DAYS[0], "by this test")
+            drained_at[0] = now[0]
+            if hung == "stopped":
+                os.kill(int(pid[1]), signal.SIGSTOP)
+
+    display.on_update = advance
+    outcome = supervisor.run()
+    assert outcome.exit_code == ExitCode.INCOMPLETE, "for the dataset that was skipped"
+    assert now[0] >= drained_at[0] + LEAVE_SECONDS, "it had time to leave"
+    ended = [line for line in display.shown if "is stopped or hangs" in line]
+    assert len(ended) == 1
+    assert re.fullmatch(r"\[worker-1\] .*: ending it, pid=\d+", ended[0])
+    assert (tmp_path / "handed-back").exists() == (hung == "stopped")
+
+
+def test_a_worker_that_a_real_time_signal_killed_is_replaced_and_the_signal_named(
+    stand_in: Callable[[str], None],
+    supervised: tuple[Supervisor, Lines, EmbeddedRedis],
+) -> None:
+    supervisor, display, _ = supervised
+    stand_in("kill -35 $$")
+    with pytest.raises(WorkloadError, match="killed by signal 35"):
+        supervisor.run()
+    assert "] died (killed by signal 35), starting another" in display.text

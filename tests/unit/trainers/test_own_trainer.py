@@ -502,6 +502,65 @@ def test_leases_that_are_lost_again_and_again_are_failed_attempts_and_halt_the_c
     assert log.count(".csv reason=its lease was lost 3 times in a row") == 2 + 1, "and the halt"
 
 
+# --- numbers of NumPy, and what no ledger holds ---------------------------------------------------
+
+
+def strictly(line: str) -> dict[str, Any]:
+    """Read JSON as others do, which has no NaN."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    record: dict[str, Any] = json.loads(line, parse_constant=refuse)
+    return record
+
+
+def test_numbers_of_numpy_are_numbers_and_what_is_not_finite_is_null_in_the_ledger(
+    share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    queue.push(names(share)[:2])
+    odd = "tests.support.odd_trainers:Numeric"
+    log = learn(share, server, odd)
+    assert "mean_absolute_error=n/a" in log
+    ledger = share / "output" / LEDGER_FILE
+
+    def check() -> None:
+        for line in map(strictly, ledger.read_text().splitlines()):
+            assert line["metrics"]["training"] == {
+                "mean_absolute_error": None,
+                "ratio": None,
+                "count": 24,
+                "good": True,
+            }
+            assert (line["mean"], line["best"]) == (0.5, [{"hour": 7}])
+
+    check()
+    assert "mean_absolute_error: n/a\n" in (share / "output/report.txt").read_text()
+    ledger.unlink()
+    queue.client.flushall()
+    rebuild(queue, Share(share), loading.load(odd))
+    check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("array", "ValueError: best.0.hours: the ledger can't hold ndarray; allowed among metrics"),
+        ("date", "TypeError: record.best.0.day: numpy.datetime64 has no canonical form; allowed"),
+    ],
+)
+def test_what_no_ledger_holds_is_named_with_its_place(
+    kind: str, why: str, share: Path, queue: Queue, server: EmbeddedRedis
+) -> None:
+    odd = f"tests.support.odd_trainers:Numeric?kind={kind}"
+    assert checked(odd, share).stderr.startswith(f"workload: 2024-01-01.csv: {why}")
+    queue.push(names(share)[:1])
+    learn(share, server, odd, code=3, max_attempts=1)
+    halted = queue.status().halted
+    assert halted
+    assert halted.reason.startswith(why)
+
+
 # --- the checker ----------------------------------------------------------------------------------
 
 
@@ -524,6 +583,9 @@ def checked(trainer: str, datasets: Path) -> subprocess.CompletedProcess[str]:
         ("Unordered", "2024-01-01.csv: not the same in another process"),
         ("Meddler", "2024-01-01.csv: the model before it is not left as it was"),
         ("Flattering", "2024-01-08.csv: `train` tests the model before it, and differs from"),
+        ("Leaver", "2024-01-01.csv: the trainer called sys.exit('no more of this')"),
+        ("Failing", "2024-01-01.csv: KeyError: 'no Forecaster"),
+        ("LeavesElsewhere", "in another process: killed by signal 35"),
     ],
 )
 def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
@@ -533,6 +595,15 @@ def test_checker_names_the_first_day_on_which_a_trainer_breaks_its_promise(
     [line] = done.stderr.splitlines()
     assert line.startswith(f"workload: {why}")
     assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
+
+
+def test_checker_takes_nothing_that_a_trainer_prints_for_its_answer(datasets: Path) -> None:
+    done = checked("tests.support.odd_trainers:Talkative", datasets)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "\n12 checkpoints, the same in another process and from each checkpoint on; refused: 0\n"
+    ) in done.stdout
+    assert done.stdout.count("from a process\n") == DAYS, "what it prints is shown, once"
 
 
 def test_checker_learns_what_a_worker_learns(
