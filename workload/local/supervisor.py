@@ -144,9 +144,16 @@ class Supervisor:
                     self._supervise(queue, before, len(datasets))
                 finally:
                     self._stop()
+        reconcile(queue, self.share)
         lines = projector.project()
         status = queue.status()
-        if status.halted or status.dead:
+        finished = {line["dataset"] for line in lines} | {each.dataset for each in status.dead}
+        left = len(set(datasets) - finished) if status.drained else 0
+        if left:
+            self.display.line(
+                f"Redis lost its queue: {left} datasets are not learned; the same command does that"
+            )
+        if status.halted or status.dead or left:
             self._exit_code = ExitCode.INCOMPLETE
         return Outcome(
             self._exit_code,

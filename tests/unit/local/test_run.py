@@ -588,6 +588,24 @@ def test_redis_that_dies_is_started_again_and_the_run_continues(
     assert outcome.status.waiting == 1, "what was queued before is still there"
 
 
+def test_run_whose_redis_forgot_the_queue_says_so_and_is_incomplete(
+    stand_in: Callable[[str], None],
+    supervised: tuple[Supervisor, Lines, EmbeddedRedis],
+    tmp_path: Path,
+) -> None:
+    supervisor, display, server = supervised
+    stand_in(f"while [ ! -e {tmp_path}/end ]; do sleep 0.01; done")
+
+    def forget() -> None:
+        with connect(server.url) as client:
+            client.flushall()
+        (tmp_path / "end").touch()
+
+    display.on_update = forget
+    assert supervisor.run().exit_code == ExitCode.INCOMPLETE
+    assert "1 datasets are not learned; the same command does that" in display.text
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_workers_are_told_to_hand_back_and_waited_for_when_the_run_is_stopped(
     number: signal.Signals,
