@@ -1,8 +1,9 @@
 ------------------------------- MODULE Queue -------------------------------
 (***************************************************************************)
 (* The queue of workload/queue/scripts, its workers, its Redis that may go *)
-(* back in time, and the ledger on the share.  One action is one script or *)
-(* one step of a worker; docs/proofs.md says which.                        *)
+(* back in time or lose keys, told or untold, and the ledger on the share. *)
+(* One action is one script or one step of a worker; docs/proofs.md says   *)
+(* which.                                                                  *)
 (*                                                                         *)
 (* A checkpoint is modelled as the sequence of items folded into it: equal *)
 (* sequences are equal bytes, because a fold is a pure function.  Time is  *)
@@ -20,16 +21,21 @@ CONSTANTS
     Stops,      \*   are stopped (SIGSTOP),
     Restarts,   \*   Redis restarts and loses nothing,
     Losses,     \*   Redis restarts and loses what was not yet on its disk,
+    Forgets,    \*   Redis is what it was once, and no connection ends,
+    Snapshots,  \*     at the start or when a snapshot was taken,
+    Tears,      \*   one of its keys is deleted or evicted,
     Skips,      \*   the operator skips an item,
     Copies,     \*   somebody pushes an item once more with plain RPUSH,
     Lates,      \*   a lease expires though its holder lives,
     Unanswered, \*   the reply to a commit is lost
-    PushAgain   \* whether items are pushed again after Redis lost them
+    PushAgain,  \* whether items are pushed again after Redis lost them
+    Steps       \* whether a ledger is written in steps that others may come between
 
 VARIABLES
     redis,      \* all keys
     disk,       \* the same as of the last fsync of the append-only file
     ledger,     \* output/ledger.jsonl: a sequence of commits
+    draft,      \* worker -> the ledger it is about to write
     stack,      \* worker -> what it holds, innermost last
     phase,      \* worker -> what it does with the innermost
     base,       \* worker -> checkpoint it folds on
@@ -44,8 +50,8 @@ VARIABLES
     written,    \* history: item -> checkpoints ever committed for it
     skipped     \* history: items ever skipped
 
-vars == <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, breach,
-          overtook, pushed, written, skipped>>
+vars == <<redis, disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+          breach, overtook, pushed, written, skipped>>
 history == <<breach, overtook, pushed, written, skipped>>
 Symmetry == Permutations(Workers)
 
@@ -54,7 +60,11 @@ Free == [tok |-> 0, ser |-> 0]
 REFUSED == 1001
 SKIPPED == 1002
 RESTORED == 1003
-NoPlan == [head |-> <<>>, missing |-> <<>>]
+NoPlan == [head |-> <<>>, commits |-> <<>>, missing |-> <<>>, mend |-> FALSE]
+NoDraft == [step |-> "none", lines |-> <<>>, next |-> FALSE]
+Empty == [waiting |-> <<>>, claim |-> [i \in Items |-> Free], expired |-> {},
+          place |-> [i \in Items |-> 0], fence |-> 0, done |-> [i \in Items |-> 0], dead |-> {},
+          commits |-> <<>>, head |-> <<>>]
 
 Has(guard) == guard \in Guards
 
@@ -64,11 +74,10 @@ Without(s, i) == SelectSeq(s, LAMBDA x : x # i)
 Prefix(a, b) == Len(a) <= Len(b) /\ SubSeq(b, 1, Len(a)) = a
 
 Init ==
-    /\ redis = [waiting |-> <<>>, claim |-> [i \in Items |-> Free], expired |-> {},
-                place |-> [i \in Items |-> 0], fence |-> 0, done |-> [i \in Items |-> 0],
-                commits |-> <<>>]
+    /\ redis = Empty
     /\ disk = redis
     /\ ledger = <<>>
+    /\ draft = [w \in Workers |-> NoDraft]
     /\ stack = [w \in Workers |-> <<>>]
     /\ phase = [w \in Workers |-> "claim"]
     /\ base = [w \in Workers |-> <<>>]
@@ -76,7 +85,8 @@ Init ==
     /\ plan = [w \in Workers |-> NoPlan]
     /\ stopped = {}
     /\ left = [crashes |-> Crashes, stops |-> Stops, restarts |-> Restarts, losses |-> Losses,
-               skips |-> Skips, copies |-> Copies, lates |-> Lates, unanswered |-> Unanswered]
+               forgets |-> Forgets, snapshots |-> Snapshots, tears |-> Tears, skips |-> Skips,
+               copies |-> Copies, lates |-> Lates, unanswered |-> Unanswered]
     /\ serial = 0
     /\ breach = FALSE
     /\ overtook = FALSE
@@ -87,16 +97,28 @@ Init ==
 ----------------------------------------------------------------------------
 (* What the scripts do with the keys. *)
 
-Newest(r) == IF r.commits = <<>> THEN <<>> ELSE r.commits[Len(r.commits)].checkpoint
+Newest(commits) == IF commits = <<>> THEN <<>> ELSE commits[Len(commits)].checkpoint
+Learned(commits) == {commits[k].item : k \in DOMAIN commits}
 Known(r, i) == i \in Range(r.waiting) \/ r.claim[i] # Free \/ r.done[i] # 0
 First(r, i) ==
     r.place[i] # 0 /\ \A j \in Items : r.place[j] # 0 => r.place[i] <= r.place[j]
+
+\* _shared.lua torn: some keys are gone and others are not
+Lacks(r) ==
+    \/ (r.commits = <<>>) # (r.head = <<>>)
+    \/ Cardinality({i \in Items : r.done[i] # 0}) # Len(r.commits) + Cardinality(r.dead)
+    \/ Has("fence") /\ r.fence = 0 /\ \E i \in Items : r.place[i] # 0
+Torn(r) == Has("torn") /\ Lacks(r)
+
+\* claim.lua: the queue has held something
+Filled(r) == r.fence # 0 \/ r.head # <<>> \/ r.dead # {}
 
 Unclaimed(r, i) ==
     [r EXCEPT !.claim[i] = Free, !.expired = @ \ {i}]
 
 Finished(r, i, how) ==
-    [Unclaimed(r, i) EXCEPT !.done[i] = how, !.place[i] = 0]
+    [Unclaimed(r, i) EXCEPT !.done[i] = how, !.place[i] = 0,
+                            !.dead = IF how \in {REFUSED, SKIPPED} THEN @ \cup {i} ELSE @ \ {i}]
 
 \* _shared.lua put_back: to the front, behind those that precede it
 PutBack(r, i) ==
@@ -145,8 +167,28 @@ Restored(r, missing) ==
     IF missing = <<>> THEN r
     ELSE LET c == missing[1]
              f == Finished(r, c.item, RESTORED)
-         IN  Restored([f EXCEPT !.commits = Append(@, c),
+         IN  Restored([f EXCEPT !.commits = Append(@, c), !.head = c.checkpoint,
                                 !.waiting = Without(@, c.item)], Tail(missing))
+
+RECURSIVE Sorted(_, _)
+Sorted(set, key) ==
+    IF set = {} THEN <<>>
+    ELSE LET i == CHOOSE i \in set : \A j \in set : key[i] <= key[j]
+         IN  <<i>> \o Sorted(set \ {i}, key)
+
+\* restore.lua in mode `mend`: these commits and all that the keys left tell.  What was finished and
+\* is in no commit is learned again, first of all; then come those that have a place.
+Mended(r, commits) ==
+    LET dead == r.dead \cup {i \in Items : r.done[i] \in {REFUSED, SKIPPED}}
+        lost == {i \in Items : r.done[i] # 0} \ (Learned(commits) \cup dead)
+        placed == {i \in Items : r.place[i] # 0} \ (Learned(commits) \cup dead \cup lost)
+        rest == SelectSeq(r.waiting, LAMBDA i : i \notin lost \cup placed \cup dead)
+    IN  Restored([Empty EXCEPT !.fence = r.fence, !.dead = dead,
+                               !.waiting = Sorted(lost, [i \in Items |-> i])
+                                           \o Sorted(placed, r.place) \o rest,
+                               !.done = [i \in Items |-> IF i \notin dead THEN 0
+                                             ELSE IF r.done[i] = SKIPPED THEN SKIPPED
+                                             ELSE REFUSED]], commits)
 
 ----------------------------------------------------------------------------
 (* Who may act. *)
@@ -154,6 +196,7 @@ Restored(r, missing) ==
 Top(w) == stack[w][Len(stack[w])]
 Popped(w) == SubSeq(stack[w], 1, Len(stack[w]) - 1)
 Acts(w) == w \notin stopped
+Works(w) == Acts(w) /\ draft[w] = NoDraft  \* one thing at a time
 Reconciled(w) == ~dirty[w] /\ plan[w] = NoPlan
 Renews(i) == \E w \in Workers : Acts(w) /\ \E k \in DOMAIN stack[w] :
                 stack[w][k].item = i /\ stack[w][k].tok = redis.claim[i].tok
@@ -171,56 +214,72 @@ Push(i) ==
     /\ i \notin pushed \/ PushAgain
     /\ redis' = [redis EXCEPT !.waiting = Append(@, i)]
     /\ pushed' = pushed \cup {i}
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, breach,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, breach,
                    overtook, written, skipped>>
 
 PushCopy(i) ==
     /\ left.copies > 0 /\ Known(redis, i)
     /\ redis' = [redis EXCEPT !.waiting = Append(@, i)]
     /\ left' = [left EXCEPT !.copies = @ - 1]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, history>>
 
 Skip(i) ==
     /\ left.skips > 0 /\ Known(redis, i) /\ redis.done[i] = 0
     /\ redis' = [Finished(redis, i, SKIPPED) EXCEPT !.waiting = Without(@, i)]
     /\ left' = [left EXCEPT !.skips = @ - 1]
     /\ skipped' = skipped \cup {i}
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial, breach, overtook,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, breach, overtook,
                    pushed, written>>
 
 ----------------------------------------------------------------------------
 (* The worker. *)
 
 Claim(w) ==
-    /\ Acts(w) /\ Reconciled(w) /\ stack[w] = <<>>
+    /\ Works(w) /\ Reconciled(w) /\ stack[w] = <<>>
     /\ LET r == Dropped(Reaped(redis)) IN
-       IF r.waiting = <<>>
-       THEN redis' = r /\ UNCHANGED <<stack, serial>>
+       IF Torn(redis)
+       THEN redis' = redis /\ dirty' = [dirty EXCEPT ![w] = TRUE] /\ UNCHANGED <<stack, serial>>
+       ELSE IF r.waiting = <<>>
+       THEN /\ redis' = r
+            /\ dirty' = [dirty EXCEPT ![w] = Has("idle") /\ ~Filled(r) /\ ledger # <<>>]
+            /\ UNCHANGED <<stack, serial>>
        ELSE LET i == r.waiting[1]
                 g == Granted([r EXCEPT !.waiting = Tail(@)], i)
             IN  /\ redis' = g
                 /\ stack' = [stack EXCEPT ![w] = <<[item |-> i, tok |-> g.claim[i].tok,
                                                    ser |-> serial + 1]>>]
                 /\ serial' = serial + 1
+                /\ UNCHANGED dirty
     /\ phase' = [phase EXCEPT ![w] = "claim"]
-    /\ UNCHANGED <<disk, ledger, base, dirty, plan, stopped, left, history>>
+    /\ UNCHANGED <<disk, ledger, draft, base, plan, stopped, left, history>>
+
+\* Hands everything back, because Redis lost something.
+StartOver(w) ==
+    /\ redis' = HandedBack(redis, Range(stack[w]))
+    /\ breach' = (breach \/ \E e \in Range(stack[w]) :
+                    Breaks(e) /\ redis'.claim[e.item] # redis.claim[e.item])
+    /\ stack' = [stack EXCEPT ![w] = <<>>]
+    /\ phase' = [phase EXCEPT ![w] = "claim"]
+    /\ dirty' = [dirty EXCEPT ![w] = TRUE]
 
 \* claim.lua with `holding`: its turn, an earlier item that came back, or wait
 AskTurn(w) ==
-    /\ Acts(w) /\ stack[w] # <<>> /\ phase[w] = "claim"
+    /\ Works(w) /\ stack[w] # <<>> /\ phase[w] = "claim"
     /\ LET r == Reaped(redis)
            e == Top(w)
            firsts == {i \in Items : First(r, i)}
        IN
-       IF r.claim[e.item].tok # e.tok
+       IF Torn(redis)
+       THEN StartOver(w) /\ UNCHANGED <<base, serial>>
+       ELSE IF r.claim[e.item].tok # e.tok
        THEN /\ redis' = r
             /\ stack' = [stack EXCEPT ![w] = Popped(w)]
-            /\ UNCHANGED <<phase, base, serial>>
+            /\ UNCHANGED <<phase, base, serial, breach, dirty>>
        ELSE IF e.item \in firsts
        THEN /\ redis' = r
             /\ phase' = [phase EXCEPT ![w] = "turn"]
-            /\ base' = [base EXCEPT ![w] = Newest(r)]
-            /\ UNCHANGED <<stack, serial>>
+            /\ base' = [base EXCEPT ![w] = r.head]
+            /\ UNCHANGED <<stack, serial, breach, dirty>>
        ELSE LET i == CHOOSE i \in firsts : TRUE IN
             IF i \in Range(r.waiting) /\ r.claim[i] = Free
             THEN LET k == CHOOSE k \in DOMAIN r.waiting : r.waiting[k] = i
@@ -231,26 +290,36 @@ AskTurn(w) ==
                      /\ stack' = [stack EXCEPT ![w] = Append(@,
                             [item |-> i, tok |-> g.claim[i].tok, ser |-> serial + 1])]
                      /\ serial' = serial + 1
-                     /\ UNCHANGED <<phase, base>>
-            ELSE redis' = r /\ UNCHANGED <<stack, phase, base, serial>>
-    /\ UNCHANGED <<disk, ledger, dirty, plan, stopped, left, history>>
+                     /\ UNCHANGED <<phase, base, breach, dirty>>
+            ELSE redis' = r /\ UNCHANGED <<stack, phase, base, serial, breach, dirty>>
+    /\ UNCHANGED <<disk, ledger, draft, plan, stopped, left, overtook, pushed, written, skipped>>
 
-\* Fold and write: nothing anybody else can see
+\* What the ledger proves beyond what it is to be learned on, or against it
+Contradicts(checkpoint) ==
+    Len(ledger) > Len(checkpoint) \/ (Len(ledger) = Len(checkpoint) /\ Newest(ledger) # checkpoint)
+
+\* Takes their turn from all who are about to write, then compares the ledger with the base.  It
+\* agrees: fold and write a checkpoint, nothing anybody else can see.  Or all is handed back.
 Fold(w) ==
-    /\ Acts(w) /\ phase[w] = "turn" /\ Reconciled(w)
-    /\ phase' = [phase EXCEPT ![w] = "fold"]
-    /\ UNCHANGED <<redis, disk, ledger, stack, base, dirty, plan, stopped, left, serial, history>>
+    /\ Works(w) /\ phase[w] = "turn" /\ Reconciled(w)
+    /\ draft' = IF Has("before") THEN [v \in Workers |-> [draft[v] EXCEPT !.next = FALSE]] ELSE draft
+    /\ IF Has("reconcile") /\ Has("ledger") /\ Contradicts(base[w])
+       THEN StartOver(w)
+       ELSE /\ phase' = [phase EXCEPT ![w] = "fold"]
+            /\ UNCHANGED <<redis, breach, stack, dirty>>
+    /\ UNCHANGED <<disk, ledger, base, plan, stopped, left, serial, overtook, pushed, written, skipped>>
 
 Commits(w) ==
     LET e == Top(w) IN
     /\ redis.claim[e.item].tok = e.tok \/ ~Has("complete")
     /\ First(redis, e.item) \/ (~Has("order") /\ redis.place[e.item] # 0)
-    /\ Newest(redis) = base[w] \/ ~Has("head")
+    /\ redis.head = base[w] \/ ~Has("head")
+    /\ ~Torn(redis)
 
 Committed(w) ==
     LET e == Top(w)
         checkpoint == Append(base[w], e.item)
-    IN  /\ redis' = [Finished(redis, e.item, e.tok) EXCEPT !.commits =
+    IN  /\ redis' = [Finished(redis, e.item, e.tok) EXCEPT !.head = checkpoint, !.commits =
                         Append(@, [item |-> e.item, base |-> base[w], checkpoint |-> checkpoint])]
         /\ written' = [written EXCEPT ![e.item] = @ \cup {checkpoint}]
         /\ breach' = (breach \/ Breaks(e))
@@ -259,22 +328,22 @@ Committed(w) ==
 
 \* complete.lua: committed, committed before, or lost: the worker goes on alike
 Complete(w) ==
-    /\ Acts(w) /\ phase[w] = "fold" /\ Top(w).item \notin Bad /\ ~Late(w, Top(w).item)
+    /\ Works(w) /\ phase[w] = "fold" /\ Top(w).item \notin Bad /\ ~Late(w, Top(w).item)
     /\ IF Commits(w) THEN Committed(w) ELSE UNCHANGED <<redis, history>>
     /\ stack' = [stack EXCEPT ![w] = Popped(w)]
     /\ phase' = [phase EXCEPT ![w] = "claim"]
-    /\ UNCHANGED <<disk, ledger, base, dirty, plan, stopped, left, serial>>
+    /\ UNCHANGED <<disk, ledger, draft, base, dirty, plan, stopped, left, serial>>
 
 \* The commit happens, the worker does not hear of it and asks again.
 CompleteUnanswered(w) ==
-    /\ Acts(w) /\ phase[w] = "fold" /\ Top(w).item \notin Bad /\ ~Late(w, Top(w).item)
+    /\ Works(w) /\ phase[w] = "fold" /\ Top(w).item \notin Bad /\ ~Late(w, Top(w).item)
     /\ left.unanswered > 0 /\ Commits(w)
     /\ Committed(w)
     /\ left' = [left EXCEPT !.unanswered = @ - 1]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial>>
 
 Refuse(w) ==
-    /\ Acts(w) /\ stack[w] # <<>>
+    /\ Works(w) /\ stack[w] # <<>>
     /\ LET e == Top(w) IN
        /\ e.item \in Bad \/ (phase[w] = "fold" /\ Late(w, e.item))
        /\ IF redis.claim[e.item].tok = e.tok
@@ -283,7 +352,7 @@ Refuse(w) ==
           ELSE UNCHANGED <<redis, breach>>
     /\ stack' = [stack EXCEPT ![w] = Popped(w)]
     /\ phase' = [phase EXCEPT ![w] = "claim"]
-    /\ UNCHANGED <<disk, ledger, base, dirty, plan, stopped, left, serial, overtook, pushed,
+    /\ UNCHANGED <<disk, ledger, draft, base, dirty, plan, stopped, left, serial, overtook, pushed,
                    written, skipped>>
 
 \* renew.lua
@@ -294,12 +363,12 @@ Renew(w) ==
          /\ redis.claim[e.item].tok = e.tok \/ ~Has("renew")
          /\ redis' = [redis EXCEPT !.expired = @ \ {e.item}]
          /\ breach' = (breach \/ Breaks(e))
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, overtook, pushed,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, overtook, pushed,
                    written, skipped>>
 
 \* hand_back.lua: SIGTERM, or the renewer of a worker that died alone
 HandBack(w) ==
-    /\ Acts(w) /\ left.crashes > 0 /\ stack[w] # <<>>
+    /\ Works(w) /\ left.crashes > 0 /\ stack[w] # <<>>
     /\ redis' = HandedBack(redis, Range(stack[w]))
     /\ breach' = (breach \/ \E e \in Range(stack[w]) :
                     Breaks(e) /\ redis'.claim[e.item] # redis.claim[e.item])
@@ -308,11 +377,13 @@ HandBack(w) ==
     /\ phase' = [phase EXCEPT ![w] = "claim"]
     /\ dirty' = [dirty EXCEPT ![w] = TRUE]
     /\ plan' = [plan EXCEPT ![w] = NoPlan]
-    /\ UNCHANGED <<disk, ledger, base, stopped, serial, overtook, pushed, written, skipped>>
+    /\ UNCHANGED <<disk, ledger, draft, base, stopped, serial, overtook, pushed, written, skipped>>
 
 \* kill -9 of worker and renewer; another process takes the worker's place
 Crash(w) ==
-    /\ left.crashes > 0 /\ (stack[w] # <<>> \/ plan[w] # NoPlan)  \* others have nothing to lose
+    /\ left.crashes > 0
+    /\ stack[w] # <<>> \/ plan[w] # NoPlan \/ draft[w] # NoDraft  \* others have nothing to lose
+    /\ draft' = [draft EXCEPT ![w] = NoDraft]
     /\ left' = [left EXCEPT !.crashes = @ - 1]
     /\ stack' = [stack EXCEPT ![w] = <<>>]
     /\ phase' = [phase EXCEPT ![w] = "claim"]
@@ -325,12 +396,12 @@ Stop(w) ==
     /\ left.stops > 0 /\ Acts(w) /\ stack[w] # <<>>
     /\ left' = [left EXCEPT !.stops = @ - 1]
     /\ stopped' = stopped \cup {w}
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, dirty, plan, serial, history>>
 
 Continue(w) ==
     /\ w \in stopped
     /\ stopped' = stopped \ {w}
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, dirty, plan, left, serial, history>>
 
 ----------------------------------------------------------------------------
 (* Time, Redis, the share. *)
@@ -338,84 +409,152 @@ Continue(w) ==
 Pass(i) ==
     /\ redis.claim[i] # Free /\ i \notin redis.expired /\ ~Renews(i)
     /\ redis' = [redis EXCEPT !.expired = @ \cup {i}]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
 
 PassThoughRenewed(i) ==
     /\ redis.claim[i] # Free /\ i \notin redis.expired /\ Renews(i) /\ left.lates > 0
     /\ redis' = [redis EXCEPT !.expired = @ \cup {i}]
     /\ left' = [left EXCEPT !.lates = @ - 1]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, dirty, plan, stopped, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, history>>
 
 Sync ==
     /\ left.losses > 0 /\ disk # redis
     /\ disk' = redis
-    /\ UNCHANGED <<redis, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+
+Snapshot ==
+    /\ left.snapshots > 0 /\ disk # redis
+    /\ disk' = redis
+    /\ left' = [left EXCEPT !.snapshots = @ - 1]
+    /\ UNCHANGED <<redis, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, history>>
 
 Restart ==
     /\ left.restarts > 0
     /\ left' = [left EXCEPT !.restarts = @ - 1]
     /\ dirty' = [w \in Workers |-> TRUE]
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, plan, stopped, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, plan, stopped, serial, history>>
 
 RestartWithLoss ==
     /\ left.losses > 0 /\ disk # redis
     /\ redis' = disk
     /\ left' = [left EXCEPT !.losses = @ - 1]
     /\ dirty' = [w \in Workers |-> TRUE]
-    /\ UNCHANGED <<disk, ledger, stack, phase, base, plan, stopped, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, plan, stopped, serial, history>>
 
-\* Projector: the ledger becomes what some projector has read so far.  It matters only to a Redis
-\* that forgets.
+\* FLUSHALL, or a failover to a replica that lagged: nobody is told.
+Forget ==
+    /\ left.forgets > 0 /\ disk # redis
+    /\ redis' = disk
+    /\ left' = [left EXCEPT !.forgets = @ - 1]
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, history>>
+
+\* DEL or an eviction: STATE, COMMITS or DONE is gone.
+Tear ==
+    /\ left.tears > 0
+    /\ \/ redis' = [redis EXCEPT !.head = <<>>, !.fence = 0]
+       \/ redis' = [redis EXCEPT !.commits = <<>>]
+       \/ redis' = [redis EXCEPT !.done = [i \in Items |-> 0]]
+    /\ redis' # redis
+    /\ left' = [left EXCEPT !.tears = @ - 1]
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, history>>
+
+\* The ledger matters only to a Redis that forgets.
+Forgetful == Losses + Forgets + Tears > 0
+
+\* Projector, as one step.
 Project ==
-    /\ Losses > 0 /\ \E w \in Workers : Acts(w)
-    /\ \E k \in 0..Len(redis.commits) : ledger' = SubSeq(redis.commits, 1, k)
-    /\ ledger' # ledger
-    /\ UNCHANGED <<redis, disk, stack, phase, base, dirty, plan, stopped, left, serial, history>>
-
-\* The last word of the last projector.
-ProjectAll ==
-    /\ Losses > 0 /\ \E w \in Workers : Acts(w)
-    /\ ledger # redis.commits
+    /\ Forgetful /\ ~Steps /\ \E w \in Workers : Acts(w)
+    /\ ledger # redis.commits /\ Prefix(ledger, redis.commits)
     /\ ledger' = redis.commits
+    /\ UNCHANGED <<redis, disk, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+
+\* Projector: reads the commits, ...
+Draft(w) ==
+    /\ Forgetful /\ Steps /\ Works(w) /\ phase[w] = "claim" /\ plan[w] = NoPlan
+    /\ Filled(redis) /\ redis.commits # ledger
+    /\ draft' = [draft EXCEPT ![w] = [step |-> "read", lines |-> redis.commits, next |-> FALSE]]
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+
+\* ... lays the new ledger beside the old one, ...
+Lay(w) ==
+    /\ Acts(w) /\ draft[w].step = "read"
+    /\ draft' = [draft EXCEPT ![w].step = "laid", ![w].next = TRUE]
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+
+\* ... takes their turn from all others, ...
+TakeTurn(w) ==
+    /\ Acts(w) /\ draft[w].step = "laid"
+    /\ draft' = [v \in Workers |-> IF v = w THEN [draft[v] EXCEPT !.step = "first"]
+                                   ELSE [draft[v] EXCEPT !.next = FALSE]]
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+
+\* ... then looks once more at Redis and at what it is to replace, ...
+LookAgain(w) ==
+    /\ Acts(w) /\ draft[w].step = "first"
+    /\ LET lines == draft[w].lines
+           told == Prefix(lines, redis.commits) \/ ~Has("again")
+           grows == Prefix(ledger, lines) \/ ~Has("grows")
+       IN  /\ draft' = [draft EXCEPT ![w] = IF told /\ grows THEN [@ EXCEPT !.step = "looked"]
+                                            ELSE NoDraft]
+           /\ dirty' = [dirty EXCEPT ![w] = @ \/ (told /\ ~grows)]
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, plan, stopped, left, serial, history>>
+
+\* ... and renames, unless another one took its turn.
+Rename(w) ==
+    /\ Acts(w) /\ draft[w].step = "looked"
+    /\ ledger' = IF draft[w].next \/ ~Has("turn") THEN draft[w].lines ELSE ledger
+    /\ draft' = [draft EXCEPT ![w] = NoDraft]
     /\ UNCHANGED <<redis, disk, stack, phase, base, dirty, plan, stopped, left, serial, history>>
 
 \* reconcile(): reads both chains; stands still when they contradict each other
 ReadLedger(w) ==
-    /\ Acts(w) /\ dirty[w] /\ plan[w] = NoPlan
+    /\ Works(w) /\ dirty[w] /\ plan[w] = NoPlan
     /\ stack[w] = <<>> \/ phase[w] = "turn"
     /\ ~Has("reconcile") \/ Prefix(ledger, redis.commits) \/ Prefix(redis.commits, ledger)
     /\ dirty' = [dirty EXCEPT ![w] = FALSE]
     /\ plan' = [plan EXCEPT ![w] =
-         IF Has("reconcile") /\ Len(ledger) > Len(redis.commits)
-         THEN [head |-> Newest(redis),
-               missing |-> SubSeq(ledger, Len(redis.commits) + 1, Len(ledger))]
+         LET ahead == Has("reconcile") /\ Len(ledger) > Len(redis.commits) IN
+         IF Torn(redis)
+         THEN [NoPlan EXCEPT !.mend = TRUE, !.head = redis.head, !.commits = redis.commits,
+                             !.missing = IF ahead THEN ledger ELSE redis.commits]
+         ELSE IF ahead
+         THEN [NoPlan EXCEPT !.head = redis.head,
+                             !.missing = SubSeq(ledger, Len(redis.commits) + 1, Len(ledger))]
          ELSE NoPlan]
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, stopped, left, serial, history>>
 
-\* restore.lua in mode `extend`; then the worker hands back what it holds
+\* restore.lua finds what it was read from
+Restores(w) ==
+    IF plan[w].mend
+    THEN Torn(redis) /\ ((redis.head = plan[w].head /\ redis.commits = plan[w].commits)
+                         \/ ~Has("mend"))
+    ELSE (redis.head = plan[w].head \/ ~Has("extend")) /\ (~Torn(redis) \/ ~Has("whole"))
+
+\* restore.lua in mode `extend` or `mend`; then the worker hands back what it holds
 Restore(w) ==
-    /\ Acts(w) /\ plan[w] # NoPlan
+    /\ Works(w) /\ plan[w] # NoPlan
     /\ plan' = [plan EXCEPT ![w] = NoPlan]
-    /\ IF Newest(redis) = plan[w].head \/ ~Has("extend")
-       THEN /\ redis' = HandedBack(Restored(redis, plan[w].missing), Range(stack[w]))
-            /\ stack' = [stack EXCEPT ![w] = IF @ = <<>> THEN @ ELSE Popped(w)]
+    /\ IF Restores(w)
+       THEN /\ redis' = HandedBack(IF plan[w].mend THEN Mended(redis, plan[w].missing)
+                                   ELSE Restored(redis, plan[w].missing), Range(stack[w]))
+            /\ stack' = [stack EXCEPT ![w] = <<>>]
             /\ phase' = [phase EXCEPT ![w] = "claim"]
             /\ UNCHANGED dirty
        ELSE /\ dirty' = [dirty EXCEPT ![w] = TRUE]
             /\ UNCHANGED <<redis, stack, phase>>
-    /\ UNCHANGED <<disk, ledger, base, stopped, left, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, base, stopped, left, serial, history>>
 
 ----------------------------------------------------------------------------
 
 Work(w) ==
     \/ Claim(w) \/ AskTurn(w) \/ Fold(w) \/ Complete(w) \/ Refuse(w)
-    \/ ReadLedger(w) \/ Restore(w)
+    \/ ReadLedger(w) \/ Restore(w) \/ Lay(w) \/ TakeTurn(w) \/ LookAgain(w) \/ Rename(w)
 
 Next ==
     \/ \E i \in Items : Push(i) \/ PushCopy(i) \/ Skip(i) \/ Pass(i) \/ PassThoughRenewed(i)
     \/ \E w \in Workers : Work(w) \/ CompleteUnanswered(w) \/ Renew(w) \/ HandBack(w)
-                          \/ Crash(w) \/ Stop(w) \/ Continue(w)
-    \/ Sync \/ Restart \/ RestartWithLoss \/ Project
+                          \/ Crash(w) \/ Stop(w) \/ Continue(w) \/ Draft(w)
+    \/ Sync \/ Snapshot \/ Restart \/ RestartWithLoss \/ Forget \/ Tear \/ Project
 
 Spec == Init /\ [][Next]_vars
 
@@ -425,7 +564,7 @@ Fair ==
     /\ \A w \in Workers : WF_vars(Work(w))
     /\ WF_vars(\E i \in Items : Push(i))
     /\ WF_vars(\E i \in Items : Pass(i))
-    /\ WF_vars(ProjectAll)
+    /\ WF_vars(Project)
 
 ----------------------------------------------------------------------------
 (* What must hold. *)
@@ -443,7 +582,9 @@ NothingRefusedWrongly ==
 ExactlyOnce ==
     /\ \A k, l \in DOMAIN redis.commits :
          redis.commits[k].item = redis.commits[l].item => k = l
-    /\ \A k \in DOMAIN redis.commits : redis.done[redis.commits[k].item] \notin {0, REFUSED, SKIPPED}
+    /\ Lacks(redis) \/ \A k \in DOMAIN redis.commits :
+                          redis.done[redis.commits[k].item] \notin {0, REFUSED, SKIPPED}
+    /\ Cardinality(Learned(ledger)) = Len(ledger)
 
 SameBytes == \A i \in Items : Cardinality(written[i]) <= 1
 
@@ -463,7 +604,12 @@ InOrder ==
 \* Redis and the ledger never contradict each other.
 LedgerAgrees == Prefix(ledger, redis.commits) \/ Prefix(redis.commits, ledger)
 
+\* What was published stays so, and what was committed and what is known while nothing goes wrong.
+LedgerGrows == [][Prefix(ledger, ledger')]_vars
+ChainGrows == [][Prefix(redis.commits, redis'.commits) \/ left' # left]_vars
+NothingVanishes == [][\A i \in Items : Known(redis, i) => Known(redis', i) \/ left' # left]_vars
+
 \* 4. Every item finishes, and the ledger says so.
 AllFinish == <>[](\A i \in Items : redis.done[i] # 0)
-LedgerFinishes == []<>(ledger = redis.commits)  \* a late projector may shorten it for a while
+LedgerFinishes == []<>(ledger = redis.commits)
 =============================================================================
