@@ -31,7 +31,7 @@ from workload.errors import DatasetRefused, UsageError, WorkloadError
 from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
 from workload.queue import Queue, RetryPolicy, connect
-from workload.queue.connection import masked
+from workload.queue.addresses import masked
 from workload.share.compression import COMPRESSIONS
 
 if TYPE_CHECKING:

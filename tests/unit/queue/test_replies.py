@@ -16,7 +16,7 @@ from redis._parsers.base import BaseParser
 
 from workload.errors import ExitCode, QueueUnavailable, UsageError, WorkloadError
 from workload.queue import Claimed, Queue, RetryPolicy, Turn, connect
-from workload.queue.connection import masked
+from workload.queue.addresses import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
