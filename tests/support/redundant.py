@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
-import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,11 +28,14 @@ logfile sentinel.log
 sentinel monitor {service} 127.0.0.1 {primary} 1
 sentinel down-after-milliseconds {service} 500
 sentinel failover-timeout {service} 2000
-{more}
 """
 
-_QUICK = "info-period 200 ping-period 100 publish-period 100 ask-period 100 failover-timeout 2000"
-"""What Redis 7 lets a test shorten: otherwise a demoted server may learn of it after 18 s."""
+_QUICK = ("info-period", "200", "ping-period", "100", "publish-period", "100", "ask-period", "100")
+"""Milliseconds that Redis 7 lets a test shorten: a server may learn only after 18 s that it is
+demoted."""
+
+_PORTS = range(15_000, 32_000)
+"""Below those that the system gives to clients, which might take the port of a killed server."""
 
 
 class RedundantRedis:
@@ -54,7 +57,15 @@ class RedundantRedis:
             port: EmbeddedRedis(
                 directory / str(port),
                 self._executable,
-                ("--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", *options),
+                (
+                    "--port",
+                    str(port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--repl-diskless-sync-delay",
+                    "0",
+                    *options,
+                ),
             )
             for port in self._ports[:2]
         }
@@ -64,10 +75,6 @@ class RedundantRedis:
     def url(self) -> str:
         """Address for `workload.queue.connect`."""
         return f"redis+sentinel://127.0.0.1:{self._ports[2]}/{SERVICE}/0"
-
-    @property
-    def sentinel_port(self) -> int:
-        return self._ports[2]
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -92,7 +99,6 @@ class RedundantRedis:
                 directory=self.directory,
                 service=SERVICE,
                 primary=self._ports[0],
-                more="",
             )
         )
         process = subprocess.Popen(
@@ -103,7 +109,7 @@ class RedundantRedis:
         with self.client(self._ports[2]) as sentinel:
             until(lambda: _answers(sentinel), "the Sentinel answers")
             with suppress(redis.ResponseError):  # Redis 6.2 has no such command
-                sentinel.execute_command("SENTINEL", "DEBUG", *_QUICK.split())
+                sentinel.execute_command("SENTINEL", "DEBUG", *_QUICK)  # type: ignore[no-untyped-call]
 
     def client(self, port: int) -> redis.Redis:
         """Return a client of one of the three."""
@@ -119,50 +125,64 @@ class RedundantRedis:
         return sum(self._ports[:2]) - self.primary_port()
 
     def wait_until_redundant(self) -> None:
-        """Wait until the spare follows, has everything, and the Sentinel knows it."""
-        until(self._is_redundant, "the replica follows, and the Sentinel knows it")
+        """Wait until a failover would lose nothing of what was written before."""
+        until(self.is_redundant, "the replica follows, and the Sentinel knows it")
 
-    def _is_redundant(self) -> bool:
+    def is_redundant(self) -> bool:
+        """Return whether the spare has all that was written before, and the Sentinel knows it."""
         with self.client(self._ports[2]) as sentinel, suppress(redis.RedisError):
+            primary, spare = self.primary_port(), self.spare_port()
             master: Any = sentinel.sentinel_master(SERVICE)
             replicas: Any = sentinel.sentinel_slaves(SERVICE)
-            if master["flags"] != "master":
-                return False
-            spare = self.spare_port()
-            [known] = [each for each in replicas if each["port"] == spare]
-            with self.client(self.primary_port()) as primary, self.client(spare) as replica:
-                role = replica.role()
-                return (
-                    known["flags"] == "slave"
-                    and known["master-link-status"] == "ok"
-                    and role[:1] == ["slave"]
-                    and role[3] == "connected"
-                    and primary.role()[1] == role[4]
-                )
+            seen = [each for each in replicas if each["port"] == spare]
+            with self.client(primary) as first, self.client(spare) as second:
+                written = first.role()
+                role = second.role()
+            return (
+                [master["flags"]] == ["master"]
+                and [(each["flags"], each["master-link-status"]) for each in seen]
+                == [("slave", "ok")]
+                and written[0] == "master"
+                and role[0] == "slave"
+                and role[3] == "connected"
+                and role[4] >= written[1]
+            )
         return False
 
     def fail_over(self) -> None:
-        """Let the Sentinel promote the spare, as for maintenance."""
+        """Let the Sentinel promote the spare, as for maintenance; return when it names it.
+
+        The old primary learns later that it is a replica now.
+        """
         before = self.primary_port()
         with self.client(self._ports[2]) as sentinel:
-            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
+            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)  # type: ignore[no-untyped-call]
         until(lambda: self.primary_port() != before, "the spare is promoted")
 
     def kill_primary(self) -> None:
-        """Kill the primary with -9 and wait until the spare is promoted."""
-        before = self.primary_port()
-        with self.client(before) as primary:
+        """Kill the primary with -9."""
+        with self.client(self.primary_port()) as primary:
             os.kill(int(primary.info("server")["process_id"]), signal.SIGKILL)
+
+    def lose_primary(self) -> None:
+        """Kill the primary with -9; return when the Sentinel names the other one."""
+        before = self.primary_port()
+        self.kill_primary()
         until(lambda: self.primary_port() != before, "the spare is promoted")
 
-    def mend(self) -> None:
-        """Start a killed server again, as a replica."""
-        port = self.spare_port()
-        server = self._servers[port]
-        server.stop()
-        server.start()
-        with self.client(port) as spare:
-            spare.replicaof("127.0.0.1", str(self.primary_port()))
+    def start_killed(self) -> None:
+        """Start again what was killed; it follows, unless it still is the primary."""
+        for server in self._servers.values():
+            server.revive()
+        self.demote_other()
+
+    def demote_other(self) -> None:
+        """Tell the other server what the Sentinel tells it in up to 18 s: that it is no primary."""
+        primary = self.primary_port()
+        with self.client(self.spare_port()) as other, suppress(redis.ConnectionError):
+            if other.role()[0] == "master":
+                other.replicaof("127.0.0.1", str(primary))
+                other.execute_command("CLIENT", "KILL", "TYPE", "normal")  # type: ignore[no-untyped-call]
 
 
 def _answers(client: redis.Redis) -> bool:
@@ -172,8 +192,11 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def _free_ports(number: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    found: set[int] = set()
+    while len(found) < number:
+        port = random.choice(_PORTS)  # noqa: S311 - any will do
+        with socket.socket() as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
