@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import redis
 
 from tests.support.fleet import until
+from workload.engine.processes import module_environment, python
 from workload.local.redis_server import EmbeddedRedis, find_redis_server
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class RedundantRedis:
             )
             for port in self._ports[:2]
         }
+        self._killed = 0
         self._stack = ExitStack()
 
     @property
@@ -101,15 +103,19 @@ class RedundantRedis:
                 primary=self._ports[0],
             )
         )
+        words = (str(self._executable), str(configuration), "--sentinel")
         process = subprocess.Popen(
-            [self._executable, configuration, "--sentinel"], stdin=subprocess.DEVNULL
+            python("workload.local.run_with_parent", *words),
+            env=module_environment(),
+            stdin=subprocess.PIPE,
         )
         stack.callback(process.wait)
-        stack.callback(process.kill)
+        assert process.stdin
+        stack.callback(process.stdin.close)
         with self.client(self._ports[2]) as sentinel:
             until(lambda: _answers(sentinel), "the Sentinel answers")
             with suppress(redis.ResponseError):  # Redis 6.2 has no such command
-                sentinel.execute_command("SENTINEL", "DEBUG", *_QUICK)  # type: ignore[no-untyped-call]
+                sentinel.execute_command("SENTINEL", "DEBUG", *_QUICK)
 
     def client(self, port: int) -> redis.Redis:
         """Return a client of one of the three."""
@@ -143,6 +149,7 @@ class RedundantRedis:
                 and [(each["flags"], each["master-link-status"]) for each in seen]
                 == [("slave", "ok")]
                 and written[0] == "master"
+                and [int(acknowledged) > 0 for *_, acknowledged in written[2]] == [True]
                 and role[0] == "slave"
                 and role[3] == "connected"
                 and role[4] >= written[1]
@@ -156,12 +163,13 @@ class RedundantRedis:
         """
         before = self.primary_port()
         with self.client(self._ports[2]) as sentinel:
-            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)  # type: ignore[no-untyped-call]
+            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
         until(lambda: self.primary_port() != before, "the spare is promoted")
 
     def kill_primary(self) -> None:
         """Kill the primary with -9."""
-        with self.client(self.primary_port()) as primary:
+        self._killed = self.primary_port()
+        with self.client(self._killed) as primary:
             os.kill(int(primary.info("server")["process_id"]), signal.SIGKILL)
 
     def lose_primary(self) -> None:
@@ -172,8 +180,7 @@ class RedundantRedis:
 
     def start_killed(self) -> None:
         """Start again what was killed; it follows, unless it still is the primary."""
-        for server in self._servers.values():
-            server.revive()
+        until(self._servers[self._killed].revive, "what was killed has ended")
         self.demote_other()
 
     def demote_other(self) -> None:
@@ -182,7 +189,7 @@ class RedundantRedis:
         with self.client(self.spare_port()) as other, suppress(redis.ConnectionError):
             if other.role()[0] == "master":
                 other.replicaof("127.0.0.1", str(primary))
-                other.execute_command("CLIENT", "KILL", "TYPE", "normal")  # type: ignore[no-untyped-call]
+                other.execute_command("CLIENT", "KILL", "TYPE", "normal")
 
 
 def _answers(client: redis.Redis) -> bool:

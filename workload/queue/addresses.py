@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -28,6 +28,13 @@ SENTINEL_PORT = 26379
 
 _FORM = "redis://HOST:PORT/DB or unix:///PATH"
 _SENTINEL_FORM = "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"
+
+_NOT_OPTIONS = {
+    *("connection_class", "connection_pool", "decode_responses", "encoding_errors", "host"),
+    *("is_master", "min_other_sentinels", "path", "port", "retry", "sentinel_kwargs"),
+    *("service_name", "ssl"),
+}
+"""What redis-py would take from an address although it has no use, or another type, there."""
 
 
 def connect(url: str, password: str | None = None) -> redis.Redis:
@@ -60,7 +67,8 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
             client = redis.Redis.from_pool(redis.ConnectionPool(**settings))
         client.connection_pool.make_connection()  # reads the options of the address; sends nothing
     except (ValueError, TypeError, AttributeError, redis.RedisError) as error:
-        why = "" if secret else f"{one_line(error)}; "
+        said = re.sub(r".* unexpected keyword argument", "unknown option", one_line(error))
+        why = "" if secret else f"{said}; "
         form = _SENTINEL_FORM if "sentinel" in scheme else _FORM
         raise UsageError(
             f"Redis address {masked(url)!r}: {why}write {form}, with options that redis-py knows"
@@ -121,6 +129,8 @@ def _of_sentinels(url: str, settings: Mapping[str, Any], password: str | None) -
         sentinels.append((parts.hostname, port))
     user, _, own_password = credentials.partition(":")
     options = _options(f"{scheme}://host/{database}?{query}")
+    del options["host"]
+    encrypts = options.pop("connection_class", None) is not None
     theirs = {
         "username": options.pop("sentinel_username", None),
         "password": options.pop("sentinel_password", None),
@@ -131,9 +141,8 @@ def _of_sentinels(url: str, settings: Mapping[str, Any], password: str | None) -
         "password": unquote(own_password) or None,
         **options,
         **({"password": password} if password else {}),
-        "ssl": options.pop("connection_class", None) is not None,
+        "ssl": encrypts,
     }
-    del options["host"]
     manager: Any = _Sentinels(  # type: ignore[no-untyped-call]
         sentinels,
         sentinel_kwargs={
@@ -150,7 +159,14 @@ def _of_sentinels(url: str, settings: Mapping[str, Any], password: str | None) -
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Return the options of a connection to one server."""
+    """Return the options of a connection to one server.
+
+    Raises:
+        ValueError: one is not readable, or for programs only.
+    """
+    for name in parse_qs(urlsplit(url).query):
+        if name in _NOT_OPTIONS:
+            raise ValueError(f"{name!r} is no option of an address")
     return dict(parse_url(url))  # type: ignore[no-untyped-call]
 
 
