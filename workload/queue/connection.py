@@ -104,7 +104,7 @@ class Connection:
             digest = self._digests[name]
             return self.execute("EVALSHA", digest, len(KEYS), *KEYS, *arguments)
         except (KeyError, NoScriptError):
-            self._digests[name] = str(self.execute("SCRIPT", "LOAD", script_text(name)))
+            self._digests[name] = self.execute("SCRIPT", "LOAD", script_text(name))
         return self.execute("EVALSHA", self._digests[name], len(KEYS), *KEYS, *arguments)
 
     def execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
@@ -121,15 +121,13 @@ class Connection:
                 self._connection.connect()  # asks the Sentinels again; sending would not
             self._connection.send_packed_command([packed(words)])
             return self._connection.read_response()
-        except redis.ResponseError as error:
-            if passes(error):  # another server may have become the primary
+        except BaseException as error:
+            if not isinstance(error, redis.ResponseError) or passes(error):
+                # no reply under way may answer the next command, and after a failover another
+                # server is to be asked
                 self._disconnect()
-            raise
-        except (redis.InvalidResponse, *MISREAD) as error:
-            self._disconnect()
-            raise misread(error, self.place, f"to {words[0]}") from error
-        except BaseException:  # a reply still under way must not answer the next command
-            self._disconnect()
+            if isinstance(error, redis.InvalidResponse):
+                raise misread(error, self.place, f"to {words[0]}") from error
             raise
 
     def _disconnect(self) -> None:
