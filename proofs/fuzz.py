@@ -192,7 +192,7 @@ def addresses(_directory: Path) -> Callable[..., None]:
 def replies(directory: Path) -> Callable[..., None]:
     """Return the test of a server that answers each request with anything."""
     path = directory / "redis.sock"
-    url = f"unix://{path}?socket_timeout=0.1"  # an answer that does not end is waited for
+    url = f"unix://{path}?socket_timeout=0.02"  # an answer that does not end is waited for
     greetings: list[bytes] = []
     answers: list[bytes] = []
     threading.Thread(target=_serve, args=(path, greetings, answers), daemon=True).start()
@@ -228,7 +228,9 @@ def replies(directory: Path) -> Callable[..., None]:
         with suppress(Exception):
             ask(call)
 
-    greeted = st.one_of(st.just([]), st.lists(hostile.REPLIES, min_size=1, max_size=1))
+    greeted: st.SearchStrategy[list[bytes]] = st.one_of(
+        st.just([]), st.lists(hostile.REPLIES, min_size=1, max_size=1)
+    )
 
     @given(st.integers(0, 11), greeted, st.lists(hostile.REPLIES, max_size=6))
     def test(call: int, hello: list[bytes], sent: list[bytes]) -> None:

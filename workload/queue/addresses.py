@@ -91,15 +91,15 @@ def _require_readable(url: str) -> None:
     database = rest.partition("?")[0].partition("/")[2]
     if database and not database.isdecimal():
         raise UsageError(
-            f"Redis address {masked(url)!r}: {database!r} is no number of a database; write "
-            "redis://HOST:PORT/DB"
+            f"Redis address {masked(url)!r}: what follows the server is no number of a database; "
+            "write redis://HOST:PORT/DB"
         )
 
 
 def masked(url: str) -> str:
     """Return an address without any part of its passwords."""
-    without = re.sub(r"//(?:.*@|:.*)", "//***@", url, flags=re.DOTALL)
-    return re.sub(r"(?is)((?:password|username)=).*", r"\1***", without)
+    without = re.sub(r"(?is)((?:password|username)=).*", r"\1***", url)
+    return re.sub(r"//(?:.*@|:.*)", "//***@", without, flags=re.DOTALL)
 
 
 def _of_sentinels(url: str, settings: Mapping[str, Any], password: str | None) -> redis.Redis:
