@@ -17,7 +17,8 @@ from benchmarks.measure import Cost, Spread, cpu_ratio, in_turn, ratio, timed
 from benchmarks.results import Section, Table, verdict
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, connect
-from workload.queue.client import CRASH_LIMIT, script_text
+from workload.queue.client import CRASH_LIMIT
+from workload.queue.connection import script_text
 from workload.queue.keys import KEYS, PROCESSING, WAITING
 
 if TYPE_CHECKING:

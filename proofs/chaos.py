@@ -28,7 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.fleet import STEPS, Accident, Fleet, Worker, fleet, write_day
+from tests.support.redundant import RedundantRedis
 from workload.engine.ledger import read_ledger
+from workload.errors import ExitCode
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Queue, RetryPolicy, connect
 
@@ -55,6 +57,8 @@ WEIGHTS = {
     "stop for longer than the lease": 10,
     "terminate": 10,
     "kill Redis": 4,
+    "kill Redis for good": 3,
+    "fail over": 3,
     "fill the disk": 2,
     "slow the disk": 2,
 }
@@ -85,6 +89,7 @@ class Chaos:
 
     plan: Plan
     crew: Fleet
+    server: RedundantRedis
     queue: Queue
     disk: Path | None
     done: Counter[str] = field(default_factory=Counter)
@@ -133,8 +138,9 @@ class Chaos:
         for _, act in self._later:
             act()
         self._later.clear()
+        self.server.wait_until_redundant()
         self._pushed = 0
-        self.queue.push(self.manifest)
+        self._send(self.manifest)
         deadline = time.monotonic() + QUIET_SECONDS
         while True:
             self._collect()
@@ -149,9 +155,14 @@ class Chaos:
         """Keep work waiting, and something for later, until the last kill."""
         share = min(1.0, (self.kills + 1) / self.plan.kills)
         until = max(2, int(len(self.manifest) * share))
-        if until > self._pushed:
-            self.queue.push(self.manifest[self._pushed : until])
+        if until > self._pushed and self.server.is_redundant():
+            self._send(self.manifest[self._pushed : until])
             self._pushed = until
+
+    def _send(self, datasets: list[str]) -> None:
+        """Push to the primary that Sentinel names now; a push that is lost changes the order."""
+        self.queue.close()
+        self.queue.push(datasets)
 
     def _start(self) -> None:
         accident = None
@@ -199,8 +210,8 @@ class Chaos:
                 happened = self._signal(worker, signal.SIGSTOP)
                 pause = LEASE_SECONDS * self.random.uniform(1.2, 2.0)
                 self._later.append((time.monotonic() + pause, partial(self._resume, worker)))
-            case "kill Redis" if not self._busy:
-                happened = self._kill_redis()
+            case "kill Redis" | "kill Redis for good" | "fail over" if not self._busy:
+                happened = self._lose_primary(kind)
             case "fill the disk" if self.disk and not self._busy:
                 happened = self._fill_disk(self.disk)
             case "slow the disk" if not self._busy:
@@ -221,12 +232,18 @@ class Chaos:
     def _resume(self, worker: Worker) -> None:
         self._signal(worker, signal.SIGCONT)
 
-    def _kill_redis(self) -> bool:
-        server = self.crew.server
-        os.kill(int(self.queue.client.info("server")["process_id"]), signal.SIGKILL)
-        time.sleep(self.random.uniform(0.0, 1.0))
-        server.stop()
-        server.start()
+    def _lose_primary(self, kind: str) -> bool:
+        if not self.server.is_redundant():
+            return False
+        if kind == "fail over":
+            self.server.fail_over()
+            return True
+        if kind == "kill Redis":
+            self.server.kill_primary()
+            time.sleep(self.random.uniform(0.0, 1.0))  # the Sentinel gives it up after 0.5 s
+        else:
+            self.server.lose_primary()
+        self.server.start_killed()
         return True
 
     def _fill_disk(self, disk: Path) -> bool:
@@ -312,12 +329,12 @@ def run(plan: Plan) -> Chaos:
         root = disk or home
         shutil.copytree(datasets, root / "share/datasets")
         (home / "logs").mkdir()
-        server = stack.enter_context(EmbeddedRedis(root / "redis"))
+        server = stack.enter_context(RedundantRedis(root / "redis"))
         crew = stack.enter_context(fleet(root / "share", server))
         crew.logs = home / "logs"
         crew.slow_disk = home / "slow-disk"
         queue = Queue(connect(server.url))
-        chaos = Chaos(plan, crew, queue, disk)
+        chaos = Chaos(plan, crew, server, queue, disk)
         queue.retry_policy = RetryPolicy(60.0, chaos.pause)
         try:
             chaos.attack()
@@ -379,7 +396,12 @@ def _verify(chaos: Chaos, expected: str) -> None:
     assert status.halted is None
     assert checkpoints[-1] == expected, "the quiet run's last checkpoint"
     before_it_listens = -signal.SIGTERM
-    assert chaos.exits.keys() <= {0, 1, 75, -signal.SIGKILL, before_it_listens}, chaos.exits
+    lost = int(ExitCode.INCOMPLETE)
+    assert chaos.exits.keys() <= {0, 1, lost, 75, -signal.SIGKILL, before_it_listens}, chaos.exits
+    for worker in chaos.crew.workers:
+        if worker.process.exitcode == lost:  # the chain began anew on a server without its commits
+            log = worker.log.read_text("utf-8", "replace")
+            assert "datasets are neither learned nor queued" in log, log
 
 
 def _tell(chaos: Chaos) -> None:

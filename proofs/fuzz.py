@@ -30,8 +30,8 @@ from workload.engine.checkpoints import load
 from workload.errors import DatasetRefused, UsageError, WorkloadError
 from workload.fraud.trainer import FraudTrainer
 from workload.fraud.transactions import read_day
-from workload.queue import Queue, RetryPolicy, connect
-from workload.queue.connection import masked
+from workload.queue import Lease, Queue, RetryPolicy, connect
+from workload.queue.addresses import masked
 from workload.share.compression import COMPRESSIONS
 
 if TYPE_CHECKING:
@@ -168,7 +168,10 @@ def checkpoints(directory: Path) -> Callable[..., None]:
 
 def addresses(_directory: Path) -> Callable[..., None]:
     """Return the test of what may be an address of Redis."""
-    for url in ("redis://host", "rediss://host", "unix:///socket"):
+    for url in (
+        *("redis://host", "rediss://host", "unix:///socket"),
+        *("redis+sentinel://host/service", "rediss+sentinel://host/service"),
+    ):
         connect(url).close()
 
     @given(hostile.addresses())
@@ -189,13 +192,16 @@ def addresses(_directory: Path) -> Callable[..., None]:
 def replies(directory: Path) -> Callable[..., None]:
     """Return the test of a server that answers each request with anything."""
     path = directory / "redis.sock"
+    url = f"unix://{path}?socket_timeout=0.02"  # an answer that does not end is waited for
+    greetings: list[bytes] = []
     answers: list[bytes] = []
-    threading.Thread(target=_serve, args=(path, answers), daemon=True).start()
+    threading.Thread(target=_serve, args=(path, greetings, answers), daemon=True).start()
     while not path.exists():
         time.sleep(0.01)
 
     def ask(call: int) -> None:
-        queue = Queue(connect(f"unix://{path}"), retry_policy=RetryPolicy(0.0), session="session")
+        queue = Queue(connect(url), retry_policy=RetryPolicy(0.0), session="session")
+        lease = Lease("datasets/training/2018-04-01.pkl", "token", 1, 0, 0)
         try:
             (
                 queue.status,
@@ -204,30 +210,39 @@ def replies(directory: Path) -> Callable[..., None]:
                 queue.hand_back,
                 queue.unfinished,
                 queue.verify_server,
-                lambda: queue.push(["datasets/training/2018-04-01.pkl"]),
+                lambda: queue.push([lease.dataset]),
                 queue.retry,
+                lambda: queue.renew([(lease.dataset, lease.token)]),
+                lambda: queue.fail(lease, "reason"),
+                lambda: queue.complete(lease, None, "checkpoint", "2018-04-01", {}),
+                lambda: queue.wait_for_push(0.01),
             )[call]()
         except WorkloadError as error:
             one_line(error)
         finally:
             queue.close()
 
-    for call in range(8):
+    for call in range(12):
+        greetings[:] = []
         answers[:] = [b"-LOADING\r\n"] * 4
         with suppress(Exception):
             ask(call)
 
-    @given(st.integers(0, 7), st.lists(hostile.REPLIES, max_size=6))
-    def test(call: int, sent: list[bytes]) -> None:
-        answers[:] = sent
+    greeted: st.SearchStrategy[list[bytes]] = st.one_of(
+        st.just([]), st.lists(hostile.REPLIES, min_size=1, max_size=1)
+    )
+
+    @given(st.integers(0, 11), greeted, st.lists(hostile.REPLIES, max_size=6))
+    def test(call: int, hello: list[bytes], sent: list[bytes]) -> None:
+        greetings[:], answers[:] = hello, sent
         with watched():
             ask(call)
 
     return test
 
 
-def _serve(path: Path, answers: list[bytes]) -> None:
-    """Greet as a Redis does, then give answers; without more of them, hang up."""
+def _serve(path: Path, greetings: list[bytes], answers: list[bytes]) -> None:
+    """Greet, as a Redis does or otherwise, then give answers; without more of them, hang up."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -236,13 +251,11 @@ def _serve(path: Path, answers: list[bytes]) -> None:
             with peer, suppress(OSError):
                 while request := peer.recv(1 << 16):
                     if b"HELLO" in request:
-                        peer.sendall(b"%1\r\n+proto\r\n:3\r\n")
+                        peer.sendall(greetings[0] if greetings else b"%1\r\n+proto\r\n:3\r\n")
                     elif b"CLIENT" in request:
                         peer.sendall(b"+OK\r\n" * request.count(b"CLIENT"))
                     elif answers:
-                        peer.sendall(answer := answers.pop(0))
-                        if not answer.startswith(b"-"):
-                            break
+                        peer.sendall(answers.pop(0))
                     else:
                         break
 

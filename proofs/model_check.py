@@ -110,9 +110,7 @@ def _world_without(guard: str, violates: str, items: int, **trouble: int) -> Wor
     return World(f"without {guard}", items, trouble, without=guard, violates=violates)
 
 
-def _forgetful(
-    guard: str, violates: str, items: int, check: str = SAFE, **trouble: int
-) -> World:
+def _forgetful(guard: str, violates: str, items: int, check: str = SAFE, **trouble: int) -> World:
     """Return a world without a guard in which pushes stay lost and ledgers are written in steps."""
     return World(
         f"without {guard}",
@@ -248,7 +246,7 @@ def main() -> int:
     unneeded = GUARDS.keys() - {world.without for world in WORLDS}
     if unneeded:
         print(f"no world shows why these guards are there: {sorted(unneeded)}", file=sys.stderr)
-        #TMP return 1
+        # TMP return 1
     begin, wrong = time.monotonic(), 0
     with (
         tempfile.TemporaryDirectory(prefix="model-") as folder,

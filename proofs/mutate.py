@@ -139,9 +139,9 @@ def _child(home: Path) -> None:
     os.dup2(output, 2)
     import pytest  # noqa: PLC0415
 
-    from workload.queue import client  # noqa: PLC0415
+    from workload.queue import connection  # noqa: PLC0415
 
-    client.files = lambda _package: home  # type: ignore[assignment,attr-defined]
+    connection.files = lambda _package: home  # type: ignore[assignment,attr-defined]
     words = [
         "-n0",
         "-x",

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from workload.engine.numeric import pinned_environment
 from workload.fraud.simulator import World
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from tests.support.redundant import RedundantRedis
     from workload.local.redis_server import EmbeddedRedis
 
 SLOW_SECONDS = 0.5
@@ -79,6 +82,11 @@ class Worker:
         assert self.process.exitcode is not None, f"still running\n{self.log.read_text()}"
         return self.process.exitcode
 
+    def wait_until_stopped(self) -> None:
+        """Wait for a SIGSTOP, such as that of an accident."""
+        process = psutil.Process(self.pid)
+        until(lambda: process.status() == psutil.STATUS_STOPPED, "the worker stops itself")
+
     def signal(self, number: int) -> None:
         """Send a signal to the worker, not to its renewer."""
         os.kill(self.pid, number)
@@ -92,7 +100,9 @@ class Worker:
 class Fleet:
     """Starts workers on one share and one Redis, and leaves none behind."""
 
-    def __init__(self, share: Path, server: EmbeddedRedis, logs: Path | None = None) -> None:
+    def __init__(
+        self, share: Path, server: EmbeddedRedis | RedundantRedis, logs: Path | None = None
+    ) -> None:
         self.share, self.server = share, server
         self.logs = logs or share.parent
         self.slow_disk = self.logs / "slow-disk"
@@ -126,7 +136,7 @@ class Fleet:
 
 
 @contextmanager
-def fleet(share: Path, server: EmbeddedRedis) -> Iterator[Fleet]:
+def fleet(share: Path, server: EmbeddedRedis | RedundantRedis) -> Iterator[Fleet]:
     """Yield a fleet that ends with the test."""
     started = Fleet(share, server)
     try:

@@ -251,6 +251,11 @@ def checkpoints(draw: st.DrawFn, valid: bytes, tree: Mapping[str, Any]) -> bytes
 SECRET = "Xq7secretKv9"  # noqa: S105 - nobody's
 """Part of each address's password."""
 
+_OPTIONS = (
+    *("", "?db=1", "?db=x", "?timeout=1", "?ssl_cert_reqs=none", "?a"),
+    f"?sentinel_username={SECRET}&sentinel_password=a&{SECRET}=b",
+)
+
 _PARTS = st.text(st.characters(min_codepoint=32, max_codepoint=0x250), max_size=6)
 
 
@@ -260,13 +265,12 @@ def addresses(draw: st.DrawFn) -> str:
     scheme = draw(
         st.sampled_from(["redis", "rediss", "unix", "redis+sentinel", "http", "", "REDIS"])
     )
+    service = draw(st.sampled_from(["", "", "service/", "a/b/"]))
     before, after = draw(_PARTS), draw(_PARTS)
-    user, host = draw(_PARTS), draw(st.sampled_from(["host", "127.0.0.1", "[::1]", "[", "", "a:b"]))
+    user, host = draw(_PARTS), draw(st.sampled_from(["host", "h1:1,h2", "[::1]", "[", "", "a:b"]))
     port, database = draw(st.sampled_from(["", ":6379", ":x", ":99999"])), draw(_PARTS)
-    option = draw(
-        st.sampled_from(["", "?db=1", "?db=x", "?timeout=1", "?ssl_cert_reqs=none", "?a"])
-    )
-    return f"{scheme}://{user}:{before}{SECRET}{after}@{host}{port}/{database}{option}"
+    option = draw(st.sampled_from(_OPTIONS))
+    return f"{scheme}://{user}:{before}{SECRET}{after}@{host}{port}/{service}{database}{option}"
 
 
 _CODES = st.sampled_from(
@@ -293,17 +297,44 @@ _CODES = st.sampled_from(
     ]
 )
 _WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+
+
+def _many(kind: str, parts: list[bytes]) -> bytes:
+    count = len(parts) // 2 if kind == "%" else len(parts)
+    return f"{kind}{count}\r\n".encode() + b"".join(parts[: 2 * count if kind == "%" else count])
+
+
+_VALUES: st.SearchStrategy[bytes] = st.recursive(
+    st.one_of(
+        st.builds(lambda words: f"+{words}\r\n".encode(), _WORDS),
+        st.builds(lambda words: f"${len(words)}\r\n{words}\r\n".encode(), _WORDS),
+        st.builds(lambda words: f"={len(words) + 4}\r\ntxt:{words}\r\n".encode(), _WORDS),
+        st.builds(lambda number: f":{number}\r\n".encode(), st.integers(-(2**63), 2**63 - 1)),
+        st.builds(lambda number: f",{number}\r\n".encode(), st.floats()),
+        st.sampled_from(
+            [b"_\r\n", b"#t\r\n", b"$-1\r\n", b"*-1\r\n", b"(12345678901234567890\r\n"]
+        ),
+        st.sampled_from([b"+committed\r\n", b"+claimed\r\n", b"$4\r\nwait\r\n", b"+halted\r\n"]),
+    ),
+    lambda parts: st.builds(_many, st.sampled_from("*~%>"), st.lists(parts, max_size=7)),
+    max_leaves=10,
+)
+"""Replies of any shape that the protocol has, and some words that the scripts answer with."""
+
 REPLIES: st.SearchStrategy[bytes] = st.one_of(
+    _VALUES,
     st.builds(lambda code, words: f"-{code} {words}\r\n".encode(), _CODES, _WORDS),
     st.builds(lambda words: f"-{words}\r\n".encode(), _WORDS),
     st.sampled_from(
         [
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             b"-MOVED 3999 127.0.0.1:6381\r\n",
+            b"-MOVED\r\n",
+            b"-ASK\r\n",
             b"SSH-2.0-x\r\n",
             b"*9\r\n$3\r\nab",
             b"\0",
         ]
     ),
 )
-"""What a server may send instead of an answer: errors of any code, and what is no Redis's."""
+"""What a server may send instead of an answer: errors, other shapes, and what is no Redis's."""

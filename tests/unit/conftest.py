@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.redundant import RedundantRedis
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Limits, Queue, RetryPolicy, connect
 
@@ -52,6 +53,13 @@ def any_server(
     directory = tmp_path_factory.mktemp("redis")
     with EmbeddedRedis(directory, server=SERVERS[request.param]) as server:
         yield server
+
+
+@pytest.fixture(params=sorted(SERVERS))
+def any_redundant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedundantRedis]:
+    """Yield primary, replica and Sentinel of each of the servers in turn."""
+    with RedundantRedis(tmp_path / "redis", SERVERS[request.param]) as redundant:
+        yield redundant
 
 
 @pytest.fixture(scope="session")

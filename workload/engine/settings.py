@@ -10,8 +10,8 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workload.errors import UsageError
+from workload.queue.addresses import masked
 from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limits
-from workload.queue.connection import masked
 from workload.share.store import SHARE, VISIBILITY_SECONDS
 from workload.trainers.loading import DEFAULT, with_options
 
@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="redis://redis:6379/0",
         repr=False,  # it may hold a password
-        pattern=r"^(rediss?|unix)://",
-        description="address of Redis: redis://, rediss:// or unix://",
+        pattern=r"^(rediss?(\+sentinel)?|unix)://",
+        description="address of Redis: redis://, rediss://, unix:// or redis+sentinel://",
     )
     redis_password: SecretStr | None = Field(
         default=None,

@@ -5,8 +5,9 @@ The guarantees, and what they rest on, are described in `docs/how-it-works.md`.
 
 from __future__ import annotations
 
+from workload.queue.addresses import connect
 from workload.queue.client import Limits, Queue
-from workload.queue.connection import RetryPolicy, connect
+from workload.queue.connection import RetryPolicy
 from workload.queue.messages import (
     Answer,
     Claimed,

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.exceptions import NoScriptError
-
 from workload.errors import LeaseLost
-from workload.queue.connection import RetryPolicy, check_server, packed
-from workload.queue.keys import COMMITS, EVENTS, KEYS, PROCESSING, STATE, WAITING
+from workload.queue.connection import Connection, RetryPolicy, check_server, reads_replies
+from workload.queue.keys import COMMITS, EVENTS, PROCESSING, STATE, WAITING
 from workload.queue.messages import (
     Answer,
     Claimed,
@@ -33,6 +28,8 @@ from workload.queue.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import redis
+
 LEASE_SECONDS = 15.0
 MAX_ATTEMPTS = 3
 CRASH_LIMIT = 20
@@ -48,6 +45,7 @@ class Limits:
 
 
 @dataclass(slots=True)
+@reads_replies
 class Queue:
     """One session with the queue.
 
@@ -57,23 +55,23 @@ class Queue:
         retry_policy: how long to wait for a Redis that is away.
 
     Every method raises QueueUnavailable when Redis stays away, and UsageError when it refuses the
-    credentials.
+    credentials,
+    or is none.
     """
 
     client: redis.Redis
     limits: Limits = field(default_factory=Limits)
     retry_policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(120.0))
     session: str = field(default_factory=lambda: str(uuid.uuid4()))
-    _connection: Any = None
-    _digests: dict[str, str] = field(default_factory=dict)
+    _connection: Connection = field(init=False)
     _requests: int = 0
+
+    def __post_init__(self) -> None:
+        self._connection = Connection(self.client)
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
-        if self._connection is not None:
-            self._connection.disconnect()
-            self.client.connection_pool.release(self._connection)
-            self._connection = None
+        self._connection.close()
         self.client.close()
 
     def verify_server(self) -> None:
@@ -82,7 +80,7 @@ class Queue:
         Raises:
             UsageError: it can't keep the queue.
         """
-        check_server(self.retry_policy.call(lambda _: self.client.info()))
+        check_server(self.retry_policy.call(lambda _: self._execute("INFO")))
 
     def claim(self, holding: Lease | None = None) -> Answer:
         """Claim the next dataset or, when one is held already, ask whether it is its turn.
@@ -307,46 +305,10 @@ class Queue:
         return self.retry_policy.call(lambda _: self._run(name, *arguments))
 
     def _run(self, name: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a script's reply
-        """Run a script by its digest; load it where the server does not know it (yet)."""
-        try:
-            digest = self._digests[name]
-            return self._execute("EVALSHA", digest, len(KEYS), *KEYS, *arguments)
-        except (KeyError, NoScriptError):
-            self._digests[name] = self._execute("SCRIPT", "LOAD", script_text(name))
-            return self._run(name, *arguments)
+        return self._connection.run(name, *arguments)
 
     def _execute(self, *words: str | float) -> Any:  # noqa: ANN401 - any command's reply
-        """Send a command on a connection of its own and return the reply.
-
-        What `redis.Redis` does around each command, and its `register_script`, takes a third of
-        the calls a second; the retries among it are the task of `retry_policy` here.
-        """
-        if self._connection is None:
-            self._connection = self.client.connection_pool.get_connection()
-        try:
-            self._connection.send_packed_command([packed(words)])
-            return self._connection.read_response()
-        except redis.ResponseError:
-            raise
-        except BaseException:  # a reply still under way must not answer the next command
-            self._connection.disconnect()
-            raise
-
-
-@cache
-def script_text(name: str) -> str:
-    """Return the Lua source of a verb, with the shared moves it uses in front.
-
-    The others are left out because making a function takes the server as long as a command.
-    """
-    folder = files("workload.queue") / "scripts"
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    keys, *moves = (folder / "_shared.lua").read_text("utf-8").split("\n\n")
-    for move in reversed(moves):
-        function = move.partition("local function ")[2].partition("(")[0]
-        if f"{function}(" in text:
-            text = f"{move}\n\n{text}"
-    return f"{keys}\n\n{text}"
+        return self._connection.execute(*words)
 
 
 def _blocking(seconds: float) -> float:

@@ -29,6 +29,9 @@ blocking command when the server changes its role."""
 
 _REFUSED_CODES = {"NOAUTH", "WRONGPASS", "NOPERM"}
 
+MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a reply ends with that has another shape than Redis gives it."""
+
 _OTHERS = {
     "WRONGTYPE": (
         f"the database holds something else under a key that begins with `{WAITING}`; "
@@ -63,10 +66,24 @@ def code_of(error: Exception) -> str:
 
 def passes(error: Exception) -> bool:
     """Return whether an error may be over when the command is sent again."""
-    code = code_of(error)
-    if code in _REFUSED_CODES or isinstance(error, redis.AuthenticationError):
+    if refuses_credentials(error):
         return False
-    return code in _PASSING_CODES or isinstance(error, _PASSING)
+    return code_of(error) in _PASSING_CODES or isinstance(error, _PASSING)
+
+
+def refuses_credentials(error: Exception) -> bool:
+    """Return whether a server does not let this user in, or not do this."""
+    return code_of(error) in _REFUSED_CODES or isinstance(error, redis.AuthenticationError)
+
+
+def misread(error: Exception, place: str, what: str) -> UsageError:
+    """Return the line for a reply that can't be read: no Redis, or not the queue's keys."""
+    found = f"{type(error).__name__}: {one_line(error)[:100]}"
+    return UsageError(
+        f"{place} did not answer {what} as the queue's Redis does ({found}); "
+        "name a Redis (rediss:// where it expects TLS) on which only the queue writes keys that "
+        f"begin with `{WAITING}`"
+    )
 
 
 def explained(error: redis.RedisError) -> WorkloadError:
@@ -80,7 +97,7 @@ def explained(error: redis.RedisError) -> WorkloadError:
         return UsageError(
             f"Redis does not allow it ({text}); give the user the permissions of docs/settings.md"
         )
-    if code in _REFUSED_CODES or isinstance(error, redis.AuthenticationError):
+    if refuses_credentials(error):
         return UsageError(
             f"Redis refused the credentials ({text}); set REDIS_PASSWORD to its password"
         )
@@ -91,7 +108,8 @@ def explained(error: redis.RedisError) -> WorkloadError:
     if "unknown command" in text:
         return UsageError(
             f"Redis lacks a command that the queue needs ({text}); name a server on which it is "
-            "neither renamed nor forbidden, and not a Sentinel"
+            "neither renamed nor forbidden; Sentinels are named as "
+            "redis+sentinel://HOST:PORT/SERVICE/DB"
         )
     return WorkloadError(f"Redis answered with an error: {text}")
 

@@ -17,6 +17,7 @@ from workload.engine.signals import Termination
 from workload.engine.worker import Worker
 from workload.errors import ExitCode, QueueUnavailable, UsageError
 from workload.queue import Limits, Queue, RetryPolicy, connect
+from workload.queue.connection import Connection
 from workload.queue.keys import CLAIMS, COMMITS, EVENTS, KEYS, WAITING
 from workload.share import durable
 from workload.share.store import Share
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from workload.queue import Lease
     from workload.share.dataset_file import DatasetFile
 
-    Loss = Callable[[], None]
+    Loss = Callable[[], object]
 
 DAYS = [f"datasets/training/2018-04-0{day}.csv" for day in range(1, 4)]
 
@@ -115,7 +116,7 @@ class World:
     def remember(self) -> None:
         """Keep a snapshot of Redis."""
         keys = [key for key in KEYS if self.stranger.exists(key)]
-        self.image = {key: self.raw.dump(key) for key in keys}
+        self.image = {key: self.raw.dump(key) or b"" for key in keys}
 
     def before_command(self) -> None:
         self.calls += 1
@@ -154,13 +155,13 @@ def world(
         path.write_bytes(b"x" * (number + 1))
     raw = Redis.from_url(server.url)
     made = World(share, server, client, raw)
-    rename, execute = durable.rename, Queue._execute
+    rename, execute = durable.rename, Connection.execute
 
-    def counted(self: Queue, *words: str | float) -> Any:
+    def counted(self: Connection, *words: str | float) -> Any:
         made.before_command()
         return execute(self, *words)
 
-    monkeypatch.setattr(Queue, "_execute", counted)
+    monkeypatch.setattr(Connection, "execute", counted)
 
     def watched(source: Path, target: Path) -> None:
         rename(source, target)

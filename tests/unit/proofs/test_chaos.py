@@ -20,5 +20,8 @@ def test_nothing_is_lost_or_done_twice_in_a_short_chaos() -> None:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    for kind in ("kill worker", "stop for longer than the lease", "terminate", "kill Redis"):
-        assert re.search(rf"[1-9]\d* x {kind}", done.stdout), done.stdout
+    for kind in (
+        *("kill worker", "stop for longer than the lease", "terminate"),
+        *("kill Redis", "kill Redis for good", "fail over"),
+    ):
+        assert re.search(rf"[1-9]\d* x {kind}$", done.stdout, re.MULTILINE), done.stdout

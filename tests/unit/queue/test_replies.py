@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis._parsers.base import BaseParser
 
 from workload.errors import ExitCode, QueueUnavailable, UsageError, WorkloadError
 from workload.queue import Claimed, Queue, RetryPolicy, Turn, connect
-from workload.queue.connection import masked
+from workload.queue.addresses import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +105,51 @@ def test_no_error_of_redis_reaches_the_worker_as_one_that_counts_against_a_datas
             call(error)
 
 
+GREETING = b"%1\r\n+proto\r\n:3\r\n"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer"),
+    [
+        (b"*0\r\n", b""),
+        (b"+OK\r\n", b""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""),
+        (GREETING, b"*0\r\n"),
+        (GREETING, b"_\r\n"),
+        (GREETING, b"-MOVED\r\n"),
+        (GREETING, b"SSH-2.0-x\r\n"),
+    ],
+)
+def test_what_is_no_redis_is_one_line_that_says_where_it_is(
+    tmp_path: Path, greeting: bytes, answer: bytes
+) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        threading.Thread(target=pretend, args=(listener, greeting, answer), daemon=True).start()
+        queue = Queue(connect(f"unix://{path}"), retry_policy=RetryPolicy(5.0))
+        for verb in (queue.verify_server, queue.status, lambda: queue.push(["a"])):
+            with pytest.raises(UsageError, match=re.escape(path)) as caught:
+                verb()
+            assert caught.value.exit_code == ExitCode.USAGE
+            assert "name a Redis" in str(caught.value)
+            assert "\n" not in str(caught.value)
+        queue.close()
+
+
+def pretend(listener: socket.socket, greeting: bytes, answer: bytes) -> None:
+    """Answer HELLO with the greeting, CLIENT as a Redis does, and the rest all alike."""
+    with suppress(OSError):
+        while True:
+            peer, _ = listener.accept()
+            with peer:
+                while request := peer.recv(1 << 16):
+                    reply = greeting if b"HELLO" in request else answer
+                    known = b"+OK\r\n" * request.count(b"CLIENT")
+                    peer.sendall(known or reply)
+
+
 def test_a_server_without_memory_is_waited_for(any_server: EmbeddedRedis) -> None:
     with connect(any_server.url) as admin:
         admin.flushall()
@@ -151,7 +198,7 @@ def test_somebody_elses_key_is_one_line(new_queue: Callable[..., Queue]) -> None
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("redis://127.0.0.1/db1", "'db1' is no number of a database"),
+        ("redis://127.0.0.1/db1", "/db1': what follows the server is no number of a database"),
         ("rediss://127.0.0.1/0?ssl_cert_req=none", "ssl_cert_req"),
         ("rediss://127.0.0.1/0?ssl_cert_reqs=SOME", "SOME"),
         ("redis://127.0.0.1:port/0", "write redis://HOST:PORT/DB"),
@@ -167,9 +214,10 @@ def test_a_socket_file_may_lie_anywhere() -> None:
     connect("unix:///tmp/a@b#c/redis.sock").close()
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"])),
-    st.sampled_from(["redis", "rediss", "unix", "valkey"]),
+    st.sampled_from(["redis", "rediss", "unix", "valkey", "redis+sentinel"]),
 )
 def test_no_part_of_a_password_is_shown_whatever_the_address(within: str, scheme: str) -> None:
     begin, end = "Xq7", "Kv9"
@@ -178,6 +226,8 @@ def test_no_part_of_a_password_is_shown_whatever_the_address(within: str, scheme
         f"{scheme}://:{password}@host:6379/0",
         f"{scheme}://user:{quote(password, safe='')}@host/0",
         f"{scheme}://host:6379/0?password={quote(password, safe='')}",
+        f"{scheme}://host/queue/0?sentinel_password={password}&sentinel_username=x",
+        f"{scheme}://:{password.replace('@', '')}",
     ):
         told = masked(address)
         try:
@@ -207,10 +257,8 @@ def test_the_documented_permissions_are_enough(new_queue: Callable[..., Queue]) 
     [rules] = re.findall(r"^ACL SETUSER workload (.+)$", SETTINGS.read_text("utf-8"), re.MULTILINE)
     admin = new_queue().client
     admin.execute_command("ACL", "SETUSER", "workload", "reset", *rules.split())  # type: ignore[no-untyped-call]
-    settings: dict[str, Any] = admin.connection_pool.connection_kwargs
-    queue = Queue(
-        connect(f"unix://workload:PASSWORD@{settings['path']}"), retry_policy=RetryPolicy(0.0)
-    )
+    path = admin.connection_pool.connection_kwargs["path"]
+    queue = Queue(connect(f"unix://workload:PASSWORD@{path}"), retry_policy=RetryPolicy(0.0))
     queue.verify_server()
     queue.push(["datasets/training/2018-04-01.pkl", "datasets/training/2018-04-02.pkl"])
     claimed = queue.claim()
