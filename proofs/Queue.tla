@@ -214,7 +214,8 @@ Push(i) ==
     /\ i \notin pushed \/ PushAgain
     /\ redis' = [redis EXCEPT !.waiting = Append(@, i)]
     /\ pushed' = pushed \cup {i}
-    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, breach,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+                   breach,
                    overtook, written, skipped>>
 
 PushCopy(i) ==
@@ -228,7 +229,8 @@ Skip(i) ==
     /\ redis' = [Finished(redis, i, SKIPPED) EXCEPT !.waiting = Without(@, i)]
     /\ left' = [left EXCEPT !.skips = @ - 1]
     /\ skipped' = skipped \cup {i}
-    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, breach, overtook,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, serial, breach,
+                   overtook,
                    pushed, written>>
 
 ----------------------------------------------------------------------------
@@ -302,12 +304,13 @@ Contradicts(checkpoint) ==
 \* agrees: fold and write a checkpoint, nothing anybody else can see.  Or all is handed back.
 Fold(w) ==
     /\ Works(w) /\ phase[w] = "turn" /\ Reconciled(w)
-    /\ draft' = IF Has("before") THEN [v \in Workers |-> [draft[v] EXCEPT !.next = FALSE]] ELSE draft
+    /\ draft' = [v \in Workers |-> [draft[v] EXCEPT !.next = @ /\ ~Has("before")]]
     /\ IF Has("reconcile") /\ Has("ledger") /\ Contradicts(base[w])
        THEN StartOver(w)
        ELSE /\ phase' = [phase EXCEPT ![w] = "fold"]
             /\ UNCHANGED <<redis, breach, stack, dirty>>
-    /\ UNCHANGED <<disk, ledger, base, plan, stopped, left, serial, overtook, pushed, written, skipped>>
+    /\ UNCHANGED <<disk, ledger, base, plan, stopped, left, serial, overtook, pushed, written,
+                   skipped>>
 
 Commits(w) ==
     LET e == Top(w) IN
@@ -363,7 +366,8 @@ Renew(w) ==
          /\ redis.claim[e.item].tok = e.tok \/ ~Has("renew")
          /\ redis' = [redis EXCEPT !.expired = @ \ {e.item}]
          /\ breach' = (breach \/ Breaks(e))
-    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, overtook, pushed,
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+                   overtook, pushed,
                    written, skipped>>
 
 \* hand_back.lua: SIGTERM, or the renewer of a worker that died alone
@@ -401,7 +405,8 @@ Stop(w) ==
 Continue(w) ==
     /\ w \in stopped
     /\ stopped' = stopped \ {w}
-    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, dirty, plan, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, draft, stack, phase, base, dirty, plan, left, serial,
+                   history>>
 
 ----------------------------------------------------------------------------
 (* Time, Redis, the share. *)
@@ -409,7 +414,8 @@ Continue(w) ==
 Pass(i) ==
     /\ redis.claim[i] # Free /\ i \notin redis.expired /\ ~Renews(i)
     /\ redis' = [redis EXCEPT !.expired = @ \cup {i}]
-    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<disk, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 PassThoughRenewed(i) ==
     /\ redis.claim[i] # Free /\ i \notin redis.expired /\ Renews(i) /\ left.lates > 0
@@ -420,7 +426,8 @@ PassThoughRenewed(i) ==
 Sync ==
     /\ left.losses > 0 /\ disk # redis
     /\ disk' = redis
-    /\ UNCHANGED <<redis, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, ledger, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 Snapshot ==
     /\ left.snapshots > 0 /\ disk # redis
@@ -466,27 +473,31 @@ Project ==
     /\ Forgetful /\ ~Steps /\ \E w \in Workers : Acts(w)
     /\ ledger # redis.commits /\ Prefix(ledger, redis.commits)
     /\ ledger' = redis.commits
-    /\ UNCHANGED <<redis, disk, draft, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, draft, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 \* Projector: reads the commits, ...
 Draft(w) ==
     /\ Forgetful /\ Steps /\ Works(w) /\ phase[w] = "claim" /\ plan[w] = NoPlan
     /\ Filled(redis) /\ redis.commits # ledger
     /\ draft' = [draft EXCEPT ![w] = [step |-> "read", lines |-> redis.commits, next |-> FALSE]]
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 \* ... lays the new ledger beside the old one, ...
 Lay(w) ==
     /\ Acts(w) /\ draft[w].step = "read"
     /\ draft' = [draft EXCEPT ![w].step = "laid", ![w].next = TRUE]
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 \* ... takes their turn from all others, ...
 TakeTurn(w) ==
     /\ Acts(w) /\ draft[w].step = "laid"
     /\ draft' = [v \in Workers |-> IF v = w THEN [draft[v] EXCEPT !.step = "first"]
                                    ELSE [draft[v] EXCEPT !.next = FALSE]]
-    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial, history>>
+    /\ UNCHANGED <<redis, disk, ledger, stack, phase, base, dirty, plan, stopped, left, serial,
+                   history>>
 
 \* ... then looks once more at Redis and at what it is to replace, ...
 LookAgain(w) ==

@@ -542,7 +542,7 @@ def worn(new_queue: Callable[..., Queue]) -> Queue:
     return queue
 
 
-KEYS_THAT_PROVE = ["state", "commits", "done", "dead", "order"]
+KEYS_THAT_PROVE = ["state", "commits", "done", "dead", "order", "processing"]
 
 
 @pytest.mark.parametrize("key", KEYS_THAT_PROVE)

@@ -72,10 +72,10 @@ end
 -- Whether some keys are gone while others are there: somebody deleted one, or the server evicted
 -- it. `head` is the checkpoint of the last commit.
 local function torn(head)
-  local commits = call('LLEN', COMMITS)
+  local commits, claims = call('LLEN', COMMITS), call('HLEN', CLAIMS)
   return (commits > 0) ~= (head and true or false)
     or call('HLEN', DONE) ~= commits + call('HLEN', DEAD)
-    or call('ZCARD', ORDER) < call('HLEN', CLAIMS)
+    or call('ZCARD', ORDER) < claims or call('LLEN', PROCESSING) < claims
     or (call('HEXISTS', STATE, 'fence') == 0 and call('EXISTS', ORDER) == 1)
 end
 
