@@ -46,7 +46,8 @@ class Day:
 class Adds:
     """Learns how many bytes it has seen."""
 
-    name, options, headline = "adds", {}, ("bytes",)
+    name, headline = "adds", ("bytes",)
+    options: dict[str, str] = {}  # noqa: RUF012
 
     def prepare(self, file: DatasetFile) -> Day:
         assert file.date is not None
