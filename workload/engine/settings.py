@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="redis://redis:6379/0",
         repr=False,  # it may hold a password
-        pattern=r"^(rediss?(\+sentinel)?|unix)://",
-        description="address of Redis: redis://, rediss://, unix:// or redis+sentinel://",
+        pattern=r"^(rediss?(\+\w+)?|unix)://",
+        description="address of Redis: redis://, rediss:// or unix://",
     )
     redis_password: SecretStr | None = Field(
         default=None,

@@ -69,7 +69,7 @@ def connect(url: str, password: str | None = None) -> redis.Redis:
     except (ValueError, TypeError, AttributeError, redis.RedisError) as error:
         said = re.sub(r".* unexpected keyword argument", "unknown option", one_line(error))
         why = "" if secret else f"{said}; "
-        form = _SENTINEL_FORM if "sentinel" in scheme else _FORM
+        form = _SENTINEL_FORM if "+" in scheme else _FORM
         raise UsageError(
             f"Redis address {masked(url)!r}: {why}write {form}, with options that redis-py knows"
         ) from None

@@ -134,7 +134,9 @@ class Connection:
             raise
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
+        if self._connection is None:  # one that was greeted oddly is in the pool, half-open
+            self._pool.disconnect(inuse_connections=False)
+        else:
             self._connection.disconnect()
 
 

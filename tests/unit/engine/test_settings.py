@@ -38,14 +38,14 @@ def test_defaults_are_those_of_the_job() -> None:
         (
             "WORKLOAD_REDIS_URL",
             "localhost:6379",
-            r"redis://, rediss://, unix:// or redis+sentinel://",
+            r"redis://, rediss:// or unix://",
         ),
         (
             "WORKLOAD_REDIS_URL",
             "http://redis",
-            r"redis://, rediss://, unix:// or redis+sentinel://",
+            r"redis://, rediss:// or unix://",
         ),
-        ("WORKLOAD_REDIS_URL", "", r"redis://, rediss://, unix:// or redis+sentinel://"),
+        ("WORKLOAD_REDIS_URL", "", r"redis://, rediss:// or unix://"),
         ("WORKLOAD_TRAINER", "", "at least 1 character"),
         ("WORKLOAD_LEASE_SECONDS", "abc", "a valid number"),
         ("WORKLOAD_LEASE_SECONDS", "", "a valid number"),
