@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workload")
 
+_DIRECTORY_SECONDS = 30.0
+"""How long NFS may repeat what it first saw of a directory: acdirmin in nfs(5)."""
+
 
 @dataclass(slots=True)
 class TestingSet:
@@ -81,7 +84,7 @@ class TestingSet:
 
         It is put on the share before the first day is (`share.listing.dataset_files`). So when that
         day has been there for as long as a file may stay invisible, what is not seen is not there;
-        only in a younger share it is waited for.
+        only in a younger share it is waited for, until its directory is looked at anew.
         """
 
         def look() -> Path:
@@ -95,7 +98,9 @@ class TestingSet:
             # Set by the server, whatever time a copy keeps of its source.
             age = time.time() - self.share.dataset_path(dataset).stat().st_ctime
         longest = self.share.visibility_seconds
-        wait = min(max(longest - age, 0.0), longest)
+        wait = min(max(longest - age, 0.0), longest, _DIRECTORY_SECONDS)
+        if wait > 1.0:
+            log.info("No testing dataset yet, looking for it for %.0f s", wait)
         with suppress(DatasetFailed):
             return replace(self.share, visibility_seconds=wait).wait_until_visible(TESTING, look)
         return None
