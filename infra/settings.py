@@ -95,6 +95,8 @@ class Settings(BaseModel):
     filestore_reserved_ip_range: str
     protect: bool
     production: bool
+    max_capacity_gib: Annotated[int, Field(ge=0)]
+    max_monthly_usd: Annotated[int, Field(ge=0)]
     share_host_path: Annotated[str, _text(r"/[^:]*[^:/]", "an absolute path on the node")]
     share_storage_class: str
     share_claim_size: _Quantity
