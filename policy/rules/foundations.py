@@ -103,7 +103,7 @@ def volumes_of_the_share_only(resource: Resource) -> Iterator[str]:
         return
     spec = mapping(resource.get("spec"))
     for field in spec.keys() - _VOLUME:
-        if spec[field] is not None:
+        if spec[field] not in (None, UNKNOWN):
             yield f"spec.{field} is no field of the share's volume; leave it out"
     driver = resource.get("spec.csi.driver", _DRIVER)
     if driver not in (_DRIVER, UNKNOWN):

@@ -115,17 +115,17 @@ def _set(value: object) -> bool:
 
 def _volume(volume: Values) -> Iterator[str]:
     for source in volume.keys() - {"name"}:
-        if source not in _VOLUMES and volume[source] is not None:
+        if source not in _VOLUMES and volume[source] not in (None, UNKNOWN):
             yield f"volume {volume.get('name')} is a {source}; use a claim"
-    for source in map(mapping, items(mapping(volume.get("projected")).get("sources"))):
-        for kind in source.keys() - _PROJECTED:
+    for projected in map(mapping, items(mapping(volume.get("projected")).get("sources"))):
+        for kind in projected.keys() - _PROJECTED:
             yield f"volume {volume.get('name')} projects a {kind}; leave it out"
 
 
 def _context(whose: str, context: Values, allowed: set[str]) -> Iterator[str]:
     """Check what holds for the security contexts of a pod and of a container alike."""
     for field, value in context.items():
-        if field not in allowed and value is not None:
+        if field not in allowed and value not in (None, UNKNOWN):
             yield f"{whose} sets securityContext.{field}; leave it out"
     if context.get("runAsNonRoot") is False:
         yield f"{whose} may run as root; set securityContext.runAsNonRoot to true"
@@ -150,14 +150,25 @@ def _container(container: Values, of_pod: object) -> Iterator[str]:
     own = container.get("securityContext")
     if own is UNKNOWN:
         return
-    own = mapping(own)
-    yield from _context(name, own, _OF_CONTAINER)
-    both = {**mapping(of_pod), **{key: value for key, value in own.items() if value is not None}}
+    yield from _context(name, mapping(own), _OF_CONTAINER)
     if of_pod is not UNKNOWN:
-        if both.get("runAsNonRoot") is None:
-            yield f"{name} may run as root; set securityContext.runAsNonRoot to true"
-        if both.get("seccompProfile") is None or both["seccompProfile"] == {}:
-            yield f"{name} has no seccompProfile; set its type to RuntimeDefault"
+        yield from _of_either(name, mapping(own), mapping(of_pod))
+    yield from _privileges(name, mapping(own))
+
+
+def _of_either(name: str, own: Values, of_pod: Values) -> Iterator[str]:
+    """Demand what a container may take over from its pod."""
+
+    def given(field: str) -> bool:
+        return any(context.get(field) not in (None, {}) for context in (own, of_pod))
+
+    if not given("runAsNonRoot"):
+        yield f"{name} may run as root; set securityContext.runAsNonRoot to true"
+    if not given("seccompProfile"):
+        yield f"{name} has no seccompProfile; set its type to RuntimeDefault"
+
+
+def _privileges(name: str, own: Values) -> Iterator[str]:
     if _set(own.get("privileged")):
         yield f"{name} is privileged; leave securityContext.privileged out"
     if own.get("allowPrivilegeEscalation") not in (False, UNKNOWN):

@@ -49,7 +49,7 @@ def redis_not_on_spot(resource: Resource) -> Iterator[str]:
 
 def redis_has_password(resource: Resource) -> Iterator[str]:
     """Demand a password that is there, from a Secret, and that nothing takes back."""
-    if resource.has("randomPassword:RandomPassword"):
+    if resource.has("index/randomPassword:RandomPassword"):
         length = resource.get("length")
         if length is not UNKNOWN and (length or 0) < PASSWORD_LENGTH:
             yield f"a password of {length or 0:.0f} characters; at least {PASSWORD_LENGTH}"
@@ -61,7 +61,7 @@ def redis_has_password(resource: Resource) -> Iterator[str]:
 
 
 def _secret(resource: Resource) -> Iterator[str]:
-    if resource.get("data"):
+    if resource.get("data") not in (None, {}, UNKNOWN):
         yield "data can't be read here; use stringData"
     text = resource.get("stringData")
     if text is UNKNOWN:
@@ -101,11 +101,7 @@ def _server(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Iterator[st
     words = [*items(command), *items(arguments)]
     if UNKNOWN in (*words, *items(mounts), *items(volumes)):
         return
-    secrets = {
-        volume.get("name")
-        for volume in map(mapping, items(volumes))
-        if "secret" in volume
-    }
+    secrets = {volume.get("name") for volume in map(mapping, items(volumes)) if "secret" in volume}
     directories = {
         mount.get("mountPath")
         for mount in map(mapping, items(mounts))
