@@ -256,6 +256,8 @@ def test_the_local_stack_declares_nothing_on_google_cloud() -> None:
     assert "nodeSelector" not in _pod(declared.one(JOB))
     image = declared.one("Image").inputs
     assert (image["push"], image["load"]) == (False, True)
+    # Whoever owns that name in a public registry must have no say.
+    assert _container(declared.one(JOB))["imagePullPolicy"] == "Never"
 
 
 # Redis
@@ -554,6 +556,7 @@ def test_the_image_is_built_from_the_workload_pushed_and_used_by_digest(up: Decl
     assert image["push"] is True
     assert image["tags"] == [f"us-central1-docker.pkg.dev/{PROJECT}/batch-aiml/workload:dev"]
     assert _container(up.one(JOB))["image"] == IMAGE
+    assert _container(up.one(JOB))["imagePullPolicy"] == "IfNotPresent"
     assert up.outputs["image"] == IMAGE
 
 
