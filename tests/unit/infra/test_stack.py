@@ -167,6 +167,8 @@ def test_a_standard_cluster_has_a_system_pool_and_a_tainted_spot_pool() -> None:
     assert cluster["datapathProvider"] == "ADVANCED_DATAPATH"
     assert cluster["addonsConfig"]["gcpFilestoreCsiDriverConfig"] == {"enabled": True}
     assert "enableAutopilot" not in cluster
+    # The pool that Google makes first works as the nodes' account, too, for as long as it is there.
+    assert cluster["nodeConfig"]["serviceAccount"] == f"nodes@{PROJECT}.iam.gserviceaccount.com"
     pools = {
         p.inputs["nodeConfig"]["labels"]["batch-aiml/pool"]: p.inputs["nodeConfig"]
         for p in declared.all("NodePool")
@@ -193,6 +195,17 @@ def test_a_new_network_is_private_with_address_translation() -> None:
     assert cluster["privateClusterConfig"] == {"enablePrivateNodes": True}
     [network] = declared.one(FILESTORE).inputs["networks"]
     assert network["network"] == "network-vpc-1234567"
+
+
+def test_in_a_network_of_its_own_only_nodes_may_mount_the_share(dev: Declared) -> None:
+    declared = declare(network="new", subnet_range="10.50.0.0/20")
+    [allowed] = declared.one(FILESTORE).inputs["fileShares"]["nfsExportOptions"]
+    assert allowed == {
+        "ipRanges": ["10.50.0.0/20"],
+        "accessMode": "READ_WRITE",
+        "squashMode": "NO_ROOT_SQUASH",
+    }
+    assert "nfsExportOptions" not in dev.one(FILESTORE).inputs["fileShares"]
 
 
 # Volume and claim
