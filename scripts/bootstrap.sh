@@ -11,8 +11,8 @@ usage() {
 usage: scripts/bootstrap.sh --project PROJECT [options]
 
 Makes, in a Google Cloud project, what the stack itself can't: a versioned bucket for its state, a
-key for the secrets in it, and a service account with the roles that a deployment needs. Safe to run
-again: what exists is kept, its settings and roles are set anew.
+key for the secrets in it, a service account for the cluster's nodes, and one with the roles that a
+deployment needs. Safe to run again: what exists is kept, its settings and roles are set anew.
 
   --project PROJECT         ID of the project; you need to be its owner
   --repository OWNER/NAME   GitHub repository whose pull requests are previewed and whose main branch
@@ -154,7 +154,7 @@ admit() {
 in_project=(--project "$project")
 keyring=batch-aiml key=state
 in_keyring=(--keyring "$keyring" --location "$region" "${in_project[@]}")
-deployer=batch-aiml-deployer preview=batch-aiml-preview drift=batch-aiml-drift
+nodes=batch-aiml-cluster-nodes deployer=batch-aiml-deployer preview=batch-aiml-preview drift=batch-aiml-drift
 role=batchAimlDrift
 
 number=PROJECT_NUMBER you=user:YOU
@@ -190,6 +190,10 @@ case $known in
   *) run kms keys update "$key" "${in_keyring[@]}" "${rotation[@]}" ;;
 esac
 
+step "Nodes: what the cluster's machines work as, so that the deployer needs no right to make accounts"
+account "$nodes" "Nodes of batch-aiml"
+on_project "serviceAccount:$(address "$nodes")" roles/container.defaultNodeServiceAccount
+
 step "Deployer: changes the stack; the operator acts as it"
 account "$deployer" "Deploys the batch-aiml stack"
 member=serviceAccount:$(address "$deployer")
@@ -199,17 +203,13 @@ roles=(
   roles/container.clusterAdmin
   roles/container.developer
   roles/file.editor
-  roles/iam.serviceAccountCreator
-  roles/iam.serviceAccountDeleter
-  roles/iam.serviceAccountUser
   roles/serviceusage.serviceUsageAdmin
 )
 if $private_network; then roles+=(roles/compute.networkAdmin); fi
 if $memorystore; then roles+=(roles/redis.admin); fi
 on_project "$member" "${roles[@]}"
-grant projects add-iam-policy-binding "$project" --member "$member" \
-  --role roles/resourcemanager.projectIamAdmin \
-  --condition-from-file scripts/bootstrap-condition.yaml
+grant iam service-accounts add-iam-policy-binding "$(address "$nodes")" "${in_project[@]}" \
+  --member "$member" --role roles/iam.serviceAccountUser
 on_state "$member" roles/storage.objectUser roles/cloudkms.cryptoKeyEncrypterDecrypter
 grant iam service-accounts add-iam-policy-binding "$(address "$deployer")" "${in_project[@]}" \
   --member "${operator:-$you}" --role roles/iam.serviceAccountTokenCreator
@@ -272,6 +272,7 @@ export CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT=$(address "$deployer")
 pulumi login gs://$bucket
 pulumi stack init dev --secrets-provider gcpkms://projects/$project/locations/$region/keyRings/$keyring/cryptoKeys/$key
 pulumi config set gcp:project $project
+pulumi config set node_service_account $(address "$nodes")
 pulumi preview
 END
 

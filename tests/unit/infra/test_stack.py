@@ -159,6 +159,16 @@ def test_production_is_a_label_that_policies_see() -> None:
     assert share.inputs["labels"]["environment"] == "production"
 
 
+def test_given_the_nodes_account_the_stack_makes_none_and_grants_no_role_in_the_project() -> None:
+    nodes = f"made@{PROJECT}.iam.gserviceaccount.com"
+    declared = declare(cluster="standard", node_service_account=nodes)
+    assert not declared.all("gcp:serviceaccount/account:Account")
+    assert not declared.all("gcp:projects/iAMMember:IAMMember")
+    for pool in declared.all("NodePool"):
+        assert pool.inputs["nodeConfig"]["serviceAccount"] == nodes
+    assert declared.one("RepositoryIamMember").inputs["member"] == f"serviceAccount:{nodes}"
+
+
 def test_a_standard_cluster_has_a_system_pool_and_a_tainted_spot_pool() -> None:
     declared = declare(cluster="standard")
     cluster = declared.one("Cluster").inputs

@@ -228,10 +228,7 @@ def test_each_identity_has_exactly_its_roles(first: Run) -> None:
         "roles/container.clusterAdmin",
         "roles/container.developer",
         "roles/file.editor",
-        "roles/iam.serviceAccountCreator",
-        "roles/iam.serviceAccountDeleter",
         "roles/iam.serviceAccountUser",
-        "roles/resourcemanager.projectIamAdmin",
         "roles/serviceusage.serviceUsageAdmin",
         "roles/storage.objectUser",
     }
@@ -253,10 +250,16 @@ def test_buckets_and_keys_are_opened_only_themselves(first: Run) -> None:
             assert call[:2] in (["storage", "buckets"], ["kms", "keys"]), call
 
 
-def test_the_deployer_can_grant_only_the_role_of_nodes(first: Run) -> None:
-    [grant] = [call for call in first.changes if "roles/resourcemanager.projectIamAdmin" in call]
-    condition = (ROOT / _value(grant, "--condition-from-file")).read_text()
-    assert '.hasOnly(["roles/container.defaultNodeServiceAccount"])' in condition
+def test_the_deployer_can_use_the_nodes_account_and_make_or_grant_nothing(first: Run) -> None:
+    nodes = "batch-aiml-cluster-nodes"
+    [use] = [call for call in first.changes if "roles/iam.serviceAccountUser" in call]
+    assert use[:4] == ["iam", "service-accounts", "add-iam-policy-binding", ACCOUNT.format(nodes)]
+    assert _roles(first.changes, nodes) == {"roles/container.defaultNodeServiceAccount"}
+    granted = {
+        role for role in _roles(first.changes, "batch-aiml-deployer") if "iam" in role.lower()
+    }
+    assert granted == {"roles/iam.serviceAccountUser"}
+    assert f"pulumi config set node_service_account {ACCOUNT.format(nodes)}\n" in first.output
 
 
 def test_only_this_repositorys_pull_requests_and_main_are_admitted(first: Run) -> None:
