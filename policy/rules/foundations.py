@@ -30,7 +30,7 @@ _VOLUME = {
     "storageClassName",
 }
 _OF_THE_NODE = {
-    *("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "usr"),
+    *("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr"),
     *("var/lib", "var/run"),
 }
 """Directories that make whoever may write to them the node's master."""
@@ -118,7 +118,7 @@ def _of_the_node(path: str) -> bool:
     return (
         ".." in parts
         or not {parts[0] if parts else "", "/".join(parts[:2])}.isdisjoint(_OF_THE_NODE)
-        or parts in ([], ["var"], ["home"])
+        or parts in ([], ["home"], ["root"], ["var"])
     )
 
 

@@ -447,6 +447,14 @@ def test_containers_of_every_sort_are_looked_at() -> None:
         assert any("container other" in line for line in found[RESTRICTED])
 
 
+@pytest.mark.parametrize(
+    "path", ["/srv/batch-aiml", "/home/ann/share", "/root/share", "/var/share", "/mnt", "/runs"]
+)
+def test_a_directory_that_the_node_does_not_live_in_may_be_the_share(path: str) -> None:
+    volume = _changed(PERSISTENT_VOLUME, "dev", {"spec.hostPath": {"path": path}})
+    assert _violations(volume) == {}
+
+
 def test_the_budget_can_be_set() -> None:
     share = _changed(FILESTORE, "dev", {})
     assert set(_violations(share, max_monthly_usd=100)) == {BUDGET}
