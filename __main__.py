@@ -19,10 +19,13 @@ from infra.redis import ClusterRedis
 from infra.share import Share
 from infra.volume import MOUNT, ShareVolume
 from infra.workload_pod import Workload
+from policy.guard import enforce
+from policy.pack import BUDGET_DEFAULTS
 
 settings = configuration.load()
 cost = estimate(settings)
 pulumi.log.info(cost.line())
+enforce({limit: getattr(settings, limit) for limit in BUDGET_DEFAULTS})
 
 
 def google_cloud() -> Platform:

@@ -56,6 +56,7 @@ class GkeCluster(pulumi.ComponentResource):
             cluster_autoscaling=_autopilot_nodes(nodes) if autopilot else None,
             initial_node_count=None if autopilot else 1,
             remove_default_node_pool=None if autopilot else True,
+            node_config=None if autopilot else _first_node(nodes),
             datapath_provider=None if autopilot else "ADVANCED_DATAPATH",
             addons_config=None if autopilot else _filestore_driver(),
             workload_identity_config=None if autopilot else _identity_pool(settings.project),
@@ -81,7 +82,11 @@ class GkeCluster(pulumi.ComponentResource):
             deletion_protection=settings.protect,
             resource_labels=google_labels(production=settings.production),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=settings.protect, delete_before_replace=True
+                parent=self,
+                protect=settings.protect,
+                delete_before_replace=True,
+                # That of a pool which is gone when the cluster is up.
+                ignore_changes=None if autopilot else ["nodeConfig"],
             ),
         )
         pools = [] if autopilot else self._pools(name, settings, cluster, nodes)
@@ -164,6 +169,11 @@ class ExistingCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def _first_node(nodes: NodeIdentity) -> gcp.container.ClusterNodeConfigArgs:
+    # Google makes a pool first, which is removed at once: not as the project's default account.
+    return gcp.container.ClusterNodeConfigArgs(service_account=nodes.email, oauth_scopes=[SCOPE])
 
 
 def _autopilot_nodes(nodes: NodeIdentity) -> gcp.container.ClusterClusterAutoscalingArgs:

@@ -18,7 +18,7 @@ CLIENTS: LabelSelectorArgsDict = {
 
 
 def google_labels(*, production: bool) -> dict[str, str]:
-    """Return the labels of a Google resource; the policy pack demands them."""
+    """Return the labels of a Google resource; the policy demands them."""
     return {
         "app": "batch-aiml",
         "stack": pulumi.get_stack(),
@@ -28,7 +28,7 @@ def google_labels(*, production: bool) -> dict[str, str]:
 
 
 def kubernetes_labels(*, production: bool) -> dict[str, str]:
-    """Return the labels of a Kubernetes object; the policy pack demands them."""
+    """Return the labels of a Kubernetes object; the policy demands them."""
     return {
         "app.kubernetes.io/part-of": "batch-aiml",
         "app.kubernetes.io/managed-by": "pulumi",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class NodeIdentity(pulumi.ComponentResource):
     """Service account of the nodes, instead of the project's default with its editor role.
 
+    With `node_service_account` set, that one is used as it is and nothing is created.
+
     Attributes:
         email: address of the account, known once its role is granted.
         member: the account as a member of IAM policies.
@@ -26,6 +28,14 @@ class NodeIdentity(pulumi.ComponentResource):
         self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("batch-aiml:index:NodeIdentity", name, None, opts)
+        if settings.node_service_account:
+            self.email = pulumi.Output.from_input(settings.node_service_account)
+            self.member = pulumi.Output.concat("serviceAccount:", self.email)
+        else:
+            self._create(name, settings)
+        self.register_outputs({"email": self.email})
+
+    def _create(self, name: str, settings: Settings) -> None:
         child = pulumi.ResourceOptions(parent=self)
         account = gcp.serviceaccount.Account(
             f"{name}-account",
@@ -42,4 +52,3 @@ class NodeIdentity(pulumi.ComponentResource):
             opts=child,
         )
         self.email = pulumi.Output.all(account.email, role.id).apply(lambda made: str(made[0]))
-        self.register_outputs({"email": self.email})

@@ -71,6 +71,10 @@ class Settings(BaseModel):
 
     cluster: Literal["autopilot", "standard", "existing"]
     cluster_name: _Label
+    node_service_account: Annotated[
+        str,
+        _text(r"([^@\s]+@[a-z0-9.:-]+\.iam\.gserviceaccount\.com)?", "a service account's address"),
+    ]
     region: Annotated[str, _text(r"[a-z]+-[a-z]+[0-9]+", "a region such as us-central1")]
     zone: Annotated[str, _text(r"[a-z]+-[a-z]+[0-9]+-[a-z]", "a zone such as us-central1-b")]
     release_channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"]
@@ -95,6 +99,8 @@ class Settings(BaseModel):
     filestore_reserved_ip_range: str
     protect: bool
     production: bool
+    max_capacity_gib: Annotated[int, Field(ge=0)]
+    max_monthly_usd: Annotated[int, Field(ge=0)]
     share_host_path: Annotated[str, _text(r"/[^:]*[^:/]", "an absolute path on the node")]
     share_storage_class: str
     share_claim_size: _Quantity

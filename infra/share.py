@@ -47,7 +47,9 @@ class Share(pulumi.ComponentResource):
             location=settings.zone,
             tier=settings.filestore_tier,
             file_shares=gcp.filestore.InstanceFileSharesArgs(
-                name=settings.filestore_share, capacity_gb=settings.filestore_capacity_gib
+                name=settings.filestore_share,
+                capacity_gb=settings.filestore_capacity_gib,
+                nfs_export_options=_nodes_only(settings) if network.private else None,
             ),
             networks=[
                 gcp.filestore.InstanceNetworkArgs(
@@ -73,6 +75,19 @@ class Share(pulumi.ComponentResource):
             "modeInstance/", instance.location, "/", instance.name, "/", settings.filestore_share
         )
         self.register_outputs({"ip": self.ip})
+
+
+def _nodes_only(
+    settings: Settings,
+) -> list[gcp.filestore.InstanceFileSharesNfsExportOptionArgs]:
+    """Return who may mount the share in a network of its own: its nodes, as root for the driver."""
+    return [
+        gcp.filestore.InstanceFileSharesNfsExportOptionArgs(
+            ip_ranges=[settings.subnet_range],
+            access_mode="READ_WRITE",
+            squash_mode="NO_ROOT_SQUASH",
+        )
+    ]
 
 
 def _refuse_to_shrink(args: pulumi.ResourceHookArgs) -> None:

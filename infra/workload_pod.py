@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pulumi
+
 from infra.managed_redis import AUTHORITY_DIRECTORY
 from infra.pods import SCRATCH, container_security, pod_security
 from infra.redis import SECRET
 from infra.volume import MOUNT
 
 if TYPE_CHECKING:
-    import pulumi
     from pulumi_kubernetes.core.v1 import (
         EnvVarArgsDict,
         PodSpecArgsDict,
@@ -104,7 +105,10 @@ def pod(
             {
                 "name": NAME,
                 "image": workload.image,
-                "image_pull_policy": "IfNotPresent",
+                # What has no digest is on the node; whoever owns its name elsewhere has no say.
+                "image_pull_policy": pulumi.Output.from_input(workload.image).apply(
+                    lambda image: "IfNotPresent" if "@sha256:" in image else "Never"
+                ),
                 "args": arguments,
                 "env": environment,
                 "resources": amounts,

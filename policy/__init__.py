@@ -1,1 +1,1 @@
-"""What a stack must never do, checked in previews and updates."""
+"""What a stack may consist of, checked whenever its program runs."""

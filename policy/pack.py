@@ -12,7 +12,7 @@ from pulumi_policy import (
     ResourceValidationPolicy,
 )
 
-from policy.rules import foundations, pods
+from policy.rules import declared, foundations, pods, redis
 from policy.rules.resource import Resource, plain
 
 if TYPE_CHECKING:
@@ -23,16 +23,36 @@ if TYPE_CHECKING:
     Rule = Callable[[Resource], Iterator[str]]
 
 RULES: dict[str, tuple[str, Rule]] = {
+    "declared-types-only": (
+        "Nothing is declared but the types of resources that the stack consists of.",
+        declared.declared_types_only,
+    ),
+    "declared-bindings-only": (
+        "Roles are given to the nodes' service account alone, and only those that nodes need.",
+        declared.declared_bindings_only,
+    ),
     "no-public-endpoints": (
         "Nothing is reachable from outside but the control plane's IAM-guarded DNS endpoint.",
         foundations.no_public_endpoints,
+    ),
+    "no-identity-for-pods": (
+        "Pods act as nobody, in the cluster or on Google Cloud.",
+        foundations.no_identity_for_pods,
+    ),
+    "volumes-of-the-share-only": (
+        "Volumes are the share's: Filestore, or a directory of a node that is not the node's own.",
+        foundations.volumes_of_the_share_only,
+    ),
+    "restricted-namespaces": (
+        "Namespaces enforce the restricted Pod Security Standard, and everything is in one.",
+        declared.restricted_namespaces,
     ),
     "restricted-pods": (
         "Pods meet the restricted Pod Security Standard.",
         pods.restricted,
     ),
     "images-by-digest": (
-        "Images are pinned by digest.",
+        "Images are pinned by digest, or never pulled.",
         pods.by_digest,
     ),
     "requests-equal-limits": (
@@ -41,15 +61,15 @@ RULES: dict[str, tuple[str, Rule]] = {
     ),
     "redis-not-on-spot": (
         "Redis does not run on Spot machines.",
-        pods.redis_not_on_spot,
+        redis.redis_not_on_spot,
     ),
     "redis-has-password": (
-        "Redis in the cluster asks for a password.",
-        pods.redis_has_password,
+        "Redis in the cluster asks for a password that is not empty.",
+        redis.redis_has_password,
     ),
     "managed-redis-is-guarded": (
         "Managed Redis asks for a password and encrypts its traffic.",
-        foundations.managed_redis_is_guarded,
+        redis.managed_redis_is_guarded,
     ),
     "labelled": (
         "Resources carry the stack's labels.",
@@ -66,14 +86,35 @@ BUDGET = "share-within-budget"
 BUDGET_DEFAULTS = {"max_capacity_gib": 4096, "max_monthly_usd": 1000}
 
 
+def violations(resource: Resource, limits: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Yield what breaks a rule: the rule's name, and what it says.
+
+    Args:
+        resource: what is declared.
+        limits: of the share, as BUDGET_DEFAULTS.
+    """
+    for name, (_, rule) in RULES.items():
+        for violation in rule(resource):
+            yield name, violation
+    for violation in foundations.share_within_budget(resource, limits):
+        yield BUDGET, violation
+
+
 def _resource(args: ResourceValidationArgs) -> Resource:
     properties = plain(args.props)
     return Resource(args.resource_type, args.name, properties, protect=args.opts.protect)
 
 
+def _of_the_engine(args: ResourceValidationArgs) -> bool:
+    """Return whether the engine itself made it: the stack, or a provider that nobody declared."""
+    return args.resource_type == "pulumi:pulumi:Stack" or (
+        args.resource_type.startswith("pulumi:providers:") and args.name.startswith("default")
+    )
+
+
 def _policy(name: str, description: str, rule: Rule) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for violation in rule(_resource(args)):
+        for violation in () if _of_the_engine(args) else rule(_resource(args)):
             report(f"{args.name}: {violation}", args.urn)
 
     return ResourceValidationPolicy(

@@ -11,14 +11,14 @@ usage() {
 usage: scripts/bootstrap.sh --project PROJECT [options]
 
 Makes, in a Google Cloud project, what the stack itself can't: a versioned bucket for its state, a
-key for the secrets in it, and a service account with the roles that a deployment needs. Safe to run
-again: what exists is kept, its settings and roles are set anew.
+key for the secrets in it, a service account for the cluster's nodes, and one with the roles that a
+deployment needs. Safe to run again: what exists is kept, its settings and roles are set anew.
 
   --project PROJECT         ID of the project; you need to be its owner
   --repository OWNER/NAME   GitHub repository whose pull requests are previewed and whose main branch
                             is compared with the cloud: two read-only service accounts, no keys
-  --repository-id NUMBER    admit that repository by its number too, which is never given away again
-                            (gh api repos/OWNER/NAME --jq .id)
+  --repository-id NUMBER    its number, required with --repository: a name can be given to another,
+                            a number never is (gh api repos/OWNER/NAME --jq .id)
   --region REGION           of bucket and key (us-central1)
   --bucket NAME             of the state (PROJECT-batch-aiml-state)
   --operator MEMBER         who may act as the deployer, such as group:team@example.com (you)
@@ -27,7 +27,7 @@ again: what exists is kept, its settings and roles are set anew.
   --dry-run                 print the commands and run none
   --help                    this text
 
-Example: scripts/bootstrap.sh --project my-project --repository my-org/batch-aiml --dry-run
+Example: scripts/bootstrap.sh --project my-project --dry-run
 END
 }
 
@@ -71,10 +71,11 @@ if [ -n "$operator" ]; then
 fi
 if [ -n "$repository" ]; then
   check --repository "$repository" '[A-Za-z0-9-]+/[A-Za-z0-9._-]+' "OWNER/NAME on GitHub"
-fi
-if [ -n "$repository_id" ]; then
-  [ -n "$repository" ] || refuse "--repository-id needs --repository"
+  [ -n "$repository_id" ] ||
+    refuse "--repository needs --repository-id: the number that gh api repos/$repository --jq .id prints"
   check --repository-id "$repository_id" '[0-9]+' "a number"
+elif [ -n "$repository_id" ]; then
+  refuse "--repository-id needs --repository"
 fi
 $dry_run || command -v gcloud >/dev/null ||
   fail "gcloud is not on PATH: install the Google Cloud CLI, https://cloud.google.com/sdk/docs/install"
@@ -153,7 +154,7 @@ admit() {
 in_project=(--project "$project")
 keyring=batch-aiml key=state
 in_keyring=(--keyring "$keyring" --location "$region" "${in_project[@]}")
-deployer=batch-aiml-deployer preview=batch-aiml-preview drift=batch-aiml-drift
+nodes=batch-aiml-cluster-nodes deployer=batch-aiml-deployer preview=batch-aiml-preview drift=batch-aiml-drift
 role=batchAimlDrift
 
 number=PROJECT_NUMBER you=user:YOU
@@ -181,8 +182,17 @@ run storage buckets update "gs://$bucket" --versioning --uniform-bucket-level-ac
 step "Key of the secrets in the state"
 known=$(ask kms keyrings describe "$keyring" --location "$region" "${in_project[@]}" --format 'value(name)')
 [ -n "$known" ] || run kms keyrings create "$keyring" --location "$region" "${in_project[@]}"
-known=$(ask kms keys describe "$key" "${in_keyring[@]}" --format 'value(name)')
-[ -n "$known" ] || run kms keys create "$key" "${in_keyring[@]}" --purpose encryption
+rotation=(--rotation-period 90d --next-rotation-time +p90d)
+known=$(ask kms keys describe "$key" "${in_keyring[@]}" --format 'value(name,rotationPeriod)')
+case $known in
+  '') run kms keys create "$key" "${in_keyring[@]}" --purpose encryption "${rotation[@]}" ;;
+  *$'\t'*s) ;; # rotates already, as often as somebody decided
+  *) run kms keys update "$key" "${in_keyring[@]}" "${rotation[@]}" ;;
+esac
+
+step "Nodes: what the cluster's machines work as, so that the deployer needs no right to make accounts"
+account "$nodes" "Nodes of batch-aiml"
+on_project "serviceAccount:$(address "$nodes")" roles/container.defaultNodeServiceAccount
 
 step "Deployer: changes the stack; the operator acts as it"
 account "$deployer" "Deploys the batch-aiml stack"
@@ -193,17 +203,13 @@ roles=(
   roles/container.clusterAdmin
   roles/container.developer
   roles/file.editor
-  roles/iam.serviceAccountCreator
-  roles/iam.serviceAccountDeleter
-  roles/iam.serviceAccountUser
   roles/serviceusage.serviceUsageAdmin
 )
 if $private_network; then roles+=(roles/compute.networkAdmin); fi
 if $memorystore; then roles+=(roles/redis.admin); fi
 on_project "$member" "${roles[@]}"
-grant projects add-iam-policy-binding "$project" --member "$member" \
-  --role roles/resourcemanager.projectIamAdmin \
-  --condition-from-file scripts/bootstrap-condition.yaml
+grant iam service-accounts add-iam-policy-binding "$(address "$nodes")" "${in_project[@]}" \
+  --member "$member" --role roles/iam.serviceAccountUser
 on_state "$member" roles/storage.objectUser roles/cloudkms.cryptoKeyEncrypterDecrypter
 grant iam service-accounts add-iam-policy-binding "$(address "$deployer")" "${in_project[@]}" \
   --member "${operator:-$you}" --role roles/iam.serviceAccountTokenCreator
@@ -225,8 +231,7 @@ if [ -n "$repository" ]; then
     '') verb=create-oidc ;;
     DELETED) run iam workload-identity-pools providers undelete "$provider" "${scope[@]}" ;;
   esac
-  admitted="assertion.repository == '$repository'"
-  if [ -n "$repository_id" ]; then admitted+=" && assertion.repository_id == '$repository_id'"; fi
+  admitted="assertion.repository == '$repository' && assertion.repository_id == '$repository_id'"
   admitted+=" && (assertion.event_name == 'pull_request' || (assertion.ref == 'refs/heads/main'"
   admitted+=" && assertion.event_name in ['schedule', 'workflow_dispatch']))"
   run iam workload-identity-pools providers "$verb" "$provider" "${scope[@]}" \
@@ -267,6 +272,7 @@ export CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT=$(address "$deployer")
 pulumi login gs://$bucket
 pulumi stack init dev --secrets-provider gcpkms://projects/$project/locations/$region/keyRings/$keyring/cryptoKeys/$key
 pulumi config set gcp:project $project
+pulumi config set node_service_account $(address "$nodes")
 pulumi preview
 END
 

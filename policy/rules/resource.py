@@ -50,6 +50,16 @@ class Resource:
         return self.type.endswith(f":{kind}") or self.type == kind
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a value that should be an object; an empty one when it is not, or not known."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: object) -> list[Any]:
+    """Return what is in a value that should be a list; nothing when it is not, or not known."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - JSON-like
     """Return plain values from the policy SDK's, which raise when one is not known."""
     if isinstance(value, Mapping):

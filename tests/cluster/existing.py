@@ -63,7 +63,7 @@ class Cluster:
         kubeconfig: file that names this cluster only.
         context: its context there.
         namespace: of this run; there is none of this name yet.
-        image: reference of the workload's image, that the nodes have or can pull.
+        image: the workload's image by digest, or by a tag that the nodes have.
         redis_image: likewise; empty for that of the stack.
         host_path: directory of the only node as the share; empty when there is a class.
         share_class: StorageClass for ReadWriteMany claims.
@@ -224,7 +224,7 @@ def _of_kubeconfig(namespace: str, scratch: Path, _after: ExitStack) -> Cluster:
     image = os.environ.get("IMAGE", "")
     if not image:
         raise Unable(
-            "IMAGE is not set: name the workload's image that the cluster's nodes have or can pull"
+            "IMAGE is not set: name the workload's image by digest or a tag that the nodes have"
         )
     host_path, share_class = (
         os.environ.get(name, "") for name in ("SHARE_HOST_PATH", "SHARE_STORAGE_CLASS")

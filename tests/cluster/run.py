@@ -10,7 +10,7 @@ stay up after the tests until Ctrl-C.
 CLUSTER=kubeconfig or CLUSTER=kind runs the tests of the stack `local` on a cluster that is there
 already, as whoever you are. All that they make is removed again, after a Ctrl-C too. Variables:
 
-  IMAGE                the workload's image, which the nodes have or can pull (kubeconfig; required)
+  IMAGE                the workload's, by digest or a tag that the nodes have (kubeconfig; required)
   SHARE_STORAGE_CLASS  a class for ReadWriteMany volumes (kubeconfig; this or the next one)
   SHARE_HOST_PATH      an empty directory of the only node that belongs to user 10001
   REDIS_STORAGE_CLASS  of Redis's disk; the cluster's default class when unset

@@ -80,9 +80,14 @@ class Resource:
 
 @dataclass
 class Declared:
-    """Everything that a run of the program declared."""
+    """Everything that a run of the program declared.
+
+    Attributes:
+        unchecked: resources declared before the first transform; None without one.
+    """
 
     resources: list[Resource] = field(default_factory=list)
+    unchecked: int | None = None
     outputs: _Properties = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
@@ -147,6 +152,11 @@ class _Monitor(mocks.MockMonitor):
             )
         )
         return response
+
+    def RegisterStackTransform(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        if self._declared.unchecked is None:
+            self._declared.unchecked = len(self._declared.resources)
+        return super().RegisterStackTransform(request)  # type: ignore[no-untyped-call]
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         if "pulumi:pulumi:Stack" in request.urn:

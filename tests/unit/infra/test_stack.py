@@ -159,6 +159,16 @@ def test_production_is_a_label_that_policies_see() -> None:
     assert share.inputs["labels"]["environment"] == "production"
 
 
+def test_given_the_nodes_account_the_stack_makes_none_and_grants_no_role_in_the_project() -> None:
+    nodes = f"made@{PROJECT}.iam.gserviceaccount.com"
+    declared = declare(cluster="standard", node_service_account=nodes)
+    assert not declared.all("gcp:serviceaccount/account:Account")
+    assert not declared.all("gcp:projects/iAMMember:IAMMember")
+    for pool in declared.all("NodePool"):
+        assert pool.inputs["nodeConfig"]["serviceAccount"] == nodes
+    assert declared.one("RepositoryIamMember").inputs["member"] == f"serviceAccount:{nodes}"
+
+
 def test_a_standard_cluster_has_a_system_pool_and_a_tainted_spot_pool() -> None:
     declared = declare(cluster="standard")
     cluster = declared.one("Cluster").inputs
@@ -167,6 +177,8 @@ def test_a_standard_cluster_has_a_system_pool_and_a_tainted_spot_pool() -> None:
     assert cluster["datapathProvider"] == "ADVANCED_DATAPATH"
     assert cluster["addonsConfig"]["gcpFilestoreCsiDriverConfig"] == {"enabled": True}
     assert "enableAutopilot" not in cluster
+    # The pool that Google makes first works as the nodes' account, too, for as long as it is there.
+    assert cluster["nodeConfig"]["serviceAccount"] == f"nodes@{PROJECT}.iam.gserviceaccount.com"
     pools = {
         p.inputs["nodeConfig"]["labels"]["batch-aiml/pool"]: p.inputs["nodeConfig"]
         for p in declared.all("NodePool")
@@ -193,6 +205,17 @@ def test_a_new_network_is_private_with_address_translation() -> None:
     assert cluster["privateClusterConfig"] == {"enablePrivateNodes": True}
     [network] = declared.one(FILESTORE).inputs["networks"]
     assert network["network"] == "network-vpc-1234567"
+
+
+def test_in_a_network_of_its_own_only_nodes_may_mount_the_share(dev: Declared) -> None:
+    declared = declare(network="new", subnet_range="10.50.0.0/20")
+    [allowed] = declared.one(FILESTORE).inputs["fileShares"]["nfsExportOptions"]
+    assert allowed == {
+        "ipRanges": ["10.50.0.0/20"],
+        "accessMode": "READ_WRITE",
+        "squashMode": "NO_ROOT_SQUASH",
+    }
+    assert "nfsExportOptions" not in dev.one(FILESTORE).inputs["fileShares"]
 
 
 # Volume and claim
@@ -256,6 +279,8 @@ def test_the_local_stack_declares_nothing_on_google_cloud() -> None:
     assert "nodeSelector" not in _pod(declared.one(JOB))
     image = declared.one("Image").inputs
     assert (image["push"], image["load"]) == (False, True)
+    # Whoever owns that name in a public registry must have no say.
+    assert _container(declared.one(JOB))["imagePullPolicy"] == "Never"
 
 
 # Redis
@@ -554,6 +579,7 @@ def test_the_image_is_built_from_the_workload_pushed_and_used_by_digest(up: Decl
     assert image["push"] is True
     assert image["tags"] == [f"us-central1-docker.pkg.dev/{PROJECT}/batch-aiml/workload:dev"]
     assert _container(up.one(JOB))["image"] == IMAGE
+    assert _container(up.one(JOB))["imagePullPolicy"] == "IfNotPresent"
     assert up.outputs["image"] == IMAGE
 
 

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "bootstrap.sh"
 PROJECT = ("--project", "my-project")
-EVERYTHING = (*PROJECT, "--repository", "my-org/batch-aiml")
+EVERYTHING = (*PROJECT, "--repository", "my-org/batch-aiml", "--repository-id", "42")
 ACCOUNT = "{}@my-project.iam.gserviceaccount.com"
 
 GCLOUD = f"""#!{sys.executable} -IS
@@ -131,7 +131,7 @@ class Run:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
     project = Project(tmp_path_factory.mktemp("first"))
-    result = project.run(*EVERYTHING, "--repository-id", "42")
+    result = project.run(*EVERYTHING)
     assert result.returncode == 0, result.stderr
     return Run(result.stdout, project.changes())
 
@@ -192,6 +192,22 @@ def test_state_is_versioned_and_not_public(first: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("known", "verb"),
+    [("", "create"), ("keys/state\t", "update"), ("keys/state", "update"), ("keys/state\t60s", "")],
+)
+def test_the_key_of_the_state_is_renewed_without_being_told(
+    project: Project, known: str, verb: str
+) -> None:
+    project.made = {"kms keys state": known} if known else {}
+    project.set_up()
+    assert project.run(*PROJECT).returncode == 0
+    calls = [call for call in project.changes() if call[:2] == ["kms", "keys"]]
+    verbs = [call[2] for call in calls if "--rotation-period" in call]
+    assert verbs == [verb] * bool(verb)
+    assert all(_value(call, "--rotation-period") == "90d" for call in calls if call[2] in verbs)
+
+
 def test_each_identity_has_exactly_its_roles(first: Run) -> None:
     calls = first.changes
     assert _roles(calls, "batch-aiml-preview") == {
@@ -212,10 +228,7 @@ def test_each_identity_has_exactly_its_roles(first: Run) -> None:
         "roles/container.clusterAdmin",
         "roles/container.developer",
         "roles/file.editor",
-        "roles/iam.serviceAccountCreator",
-        "roles/iam.serviceAccountDeleter",
         "roles/iam.serviceAccountUser",
-        "roles/resourcemanager.projectIamAdmin",
         "roles/serviceusage.serviceUsageAdmin",
         "roles/storage.objectUser",
     }
@@ -237,10 +250,16 @@ def test_buckets_and_keys_are_opened_only_themselves(first: Run) -> None:
             assert call[:2] in (["storage", "buckets"], ["kms", "keys"]), call
 
 
-def test_the_deployer_can_grant_only_the_role_of_nodes(first: Run) -> None:
-    [grant] = [call for call in first.changes if "roles/resourcemanager.projectIamAdmin" in call]
-    condition = (ROOT / _value(grant, "--condition-from-file")).read_text()
-    assert '.hasOnly(["roles/container.defaultNodeServiceAccount"])' in condition
+def test_the_deployer_can_use_the_nodes_account_and_make_or_grant_nothing(first: Run) -> None:
+    nodes = "batch-aiml-cluster-nodes"
+    [use] = [call for call in first.changes if "roles/iam.serviceAccountUser" in call]
+    assert use[:4] == ["iam", "service-accounts", "add-iam-policy-binding", ACCOUNT.format(nodes)]
+    assert _roles(first.changes, nodes) == {"roles/container.defaultNodeServiceAccount"}
+    granted = {
+        role for role in _roles(first.changes, "batch-aiml-deployer") if "iam" in role.lower()
+    }
+    assert granted == {"roles/iam.serviceAccountUser"}
+    assert f"pulumi config set node_service_account {ACCOUNT.format(nodes)}\n" in first.output
 
 
 def test_only_this_repositorys_pull_requests_and_main_are_admitted(first: Run) -> None:
@@ -268,7 +287,7 @@ def test_only_this_repositorys_pull_requests_and_main_are_admitted(first: Run) -
 def test_a_changed_repository_changes_who_is_admitted(project: Project) -> None:
     project.run(*EVERYTHING)
     project.calls()
-    project.run(*PROJECT, "--repository", "other/name")
+    project.run(*PROJECT, "--repository", "other/name", "--repository-id", "43")
     [provider] = [call for call in project.changes() if "update-oidc" in call]
     assert "assertion.repository == 'other/name'" in _value(provider, "--attribute-condition")
 
@@ -309,7 +328,7 @@ def test_the_operator_is_who_asks_or_who_is_named(project: Project) -> None:
 def test_dry_run_runs_nothing_and_prints_what_a_first_run_does(
     project: Project, first: Run
 ) -> None:
-    dry = project.run(*EVERYTHING, "--repository-id", "42", "--dry-run")
+    dry = project.run(*EVERYTHING, "--dry-run")
     assert dry.returncode == 0
     assert project.calls() == []
     printed = dry.stdout.replace("PROJECT_NUMBER", "123456").replace("YOU", "ann@example.com")
@@ -352,6 +371,7 @@ def test_dry_run_needs_no_gcloud(tmp_path: Path) -> None:
         ((*PROJECT, "--repository", "name"), "--repository name: must be OWNER/NAME"),
         ((*PROJECT, "--repository", "o/n' || true || '"), "must be OWNER/NAME"),
         ((*PROJECT, "--repository-id", "1"), "--repository-id needs --repository"),
+        ((*PROJECT, "--repository", "o/n"), "--repository needs --repository-id"),
         ((*EVERYTHING, "--repository-id", "one"), "--repository-id one: must be a number"),
         ((*PROJECT, "--dryrun"), "--dryrun: no such option"),
         ((*PROJECT, "extra"), "extra: no such option"),
