@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import os
 import platform
 import re
 import shlex
+import signal
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from workload.engine import numeric
+from workload.errors import ExitCode
 
 if TYPE_CHECKING:
     import pytest
@@ -76,8 +82,28 @@ def test_image_runs_as_the_user_of_the_job() -> None:
 
 
 def test_signals_reach_the_worker_itself() -> None:
-    assert _final("ENTRYPOINT") == ['["python", "-m", "workload"]']
+    [entry] = _final("ENTRYPOINT")
+    assert json.loads(entry) == ["env", "--block-signal=TERM", "python", "-m", "workload"]
     assert _final("CMD") == ['["work"]']
+
+
+def test_signal_before_the_first_line_of_the_program_ends_it_as_a_hand_back(
+    tmp_path: Path,
+) -> None:
+    """The image's entry, with a signal that is there before it starts."""
+    [entry] = _final("ENTRYPOINT")
+    command = [*json.loads(entry), "work"]
+    command[command.index("python")] = sys.executable
+    started = subprocess.run(
+        ["sh", "-c", 'kill -TERM $$ && exec "$@"', "sh", *command],
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]),
+        cwd=ROOT,
+        env={**os.environ, "WORKLOAD_SHARE": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert started.returncode == ExitCode.HANDED_BACK
 
 
 def test_every_file_of_the_package_is_in_the_context() -> None:
