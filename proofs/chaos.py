@@ -56,9 +56,9 @@ WEIGHTS = {
     "kill worker and renewer": 25,
     "stop for longer than the lease": 10,
     "terminate": 10,
-    "kill Redis": 4,
-    "kill Redis for good": 3,
-    "fail over": 3,
+    "kill Redis": 2,
+    "kill Redis for good": 0.5,  # each takes seconds in which nothing else happens
+    "fail over": 0.5,
     "fill the disk": 2,
     "slow the disk": 2,
 }

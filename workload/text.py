@@ -22,6 +22,12 @@ def printable(text: object) -> str:
     )
 
 
+def excerpt(error: object, length: int = 120) -> str:
+    """Return the begin of what a library says of a file: it may repeat the file's own bytes."""
+    text = printable(error).strip()
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def warn(*lines: str) -> None:
     """Show lines from outside on standard error."""
     for line in lines:

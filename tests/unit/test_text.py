@@ -10,6 +10,7 @@ import pytest
 from workload.text import (
     PrintableFormatter,
     decimals,
+    excerpt,
     percent,
     plural,
     printable,
@@ -34,6 +35,11 @@ from workload.text import (
 def test_whatever_a_terminal_acts_on_is_shown_instead(text: object, shown: str) -> None:
     assert printable(text) == shown
     printable(text).encode()
+
+
+def test_excerpt_of_what_a_library_says_is_short_and_on_one_line() -> None:
+    assert excerpt(ValueError("bad\nthing")) == "bad\\nthing"
+    assert len(excerpt("x" * 1000)) < 130
 
 
 def test_log_record_is_one_line() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workload.readers.pickle_numbers import NUMBERS, read_numbers
-from workload.text import printable
+from workload.text import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def decode(content: bytes) -> dict[str, Any]:
     except EOFError:
         raise ValueError("not a checkpoint (it ends in the middle)") from None
     except Exception as error:
-        raise ValueError(f"not a checkpoint ({error})") from error
+        raise ValueError(f"not a checkpoint ({excerpt(error)})") from error
     return tree
 
 

@@ -15,6 +15,7 @@ from workload.engine.checkpoints import FORMAT, checkpoint_name, load, read_plai
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
+from workload.text import excerpt
 from workload.trainers.identity import identity, require_identity, trainer_of
 from workload.trainers.protocol import D, M
 
@@ -83,7 +84,7 @@ class ChainState(Generic[M]):
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from error
         except (LookupError, TypeError, AttributeError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {excerpt(error)}"
             raise ValueError(f"{what}: the trainer can't load it ({reason})") from error
         return cls(model, record, sha256(content))
 

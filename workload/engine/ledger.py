@@ -15,7 +15,7 @@ from workload.engine.checkpoints import CheckpointStore, check_names, read_plain
 from workload.errors import ChainForgotten, UsageError
 from workload.queue import Commit, Queue
 from workload.share.durable import sha256, write_in_turn, writing
-from workload.text import decimals
+from workload.text import decimals, excerpt
 from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         return []
     except ValueError as error:
         raise UsageError(
-            f"{path}: not a ledger of this version ({error}); "
+            f"{path}: not a ledger of this version ({excerpt(error)}); "
             "`workload queue rebuild` writes it again"
         ) from error
     return lines

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from workload.errors import DatasetRefused
+from workload.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def expand(content: bytes, compression: str) -> bytes:
     try:
         expanded = _EXPAND[compression](content, limit)
     except (zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DatasetRefused(f"is not a readable {compression} file ({error})") from error
+        raise DatasetRefused(f"is not a readable {compression} file ({excerpt(error)})") from error
     if len(expanded) > limit:
         raise DatasetRefused(
             f"expands to more than {limit} bytes; allowed are {MAX_EXPANSION} times its size "

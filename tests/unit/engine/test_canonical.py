@@ -242,6 +242,15 @@ def test_attributes_of_an_allowed_global_are_not_reached(path: str) -> None:
         decode(hostile)
 
 
+def test_refusal_is_one_line_whatever_a_checkpoint_names() -> None:
+    hostile = (
+        pickle.PROTO + b"\x04" + _text("numpy\n") + _text("x\r\n") + pickle.STACK_GLOBAL + b"."
+    )
+    with pytest.raises(ValueError, match="not a checkpoint") as caught:
+        decode(hostile)
+    assert str(caught.value).isprintable()
+
+
 def test_every_truncation_is_refused() -> None:
     content = encode({"a": np.arange(3.0), "b": [1, "text", None], "c": {"d": 1.5}})
     for length in range(len(content)):

@@ -117,6 +117,16 @@ def test_zip_holds_one_plain_file() -> None:
     assert "not a readable .zip file" in refusal(b"PK", ".zip")
 
 
+def test_refusal_does_not_repeat_the_bytes_of_the_file() -> None:
+    """Zipfile shows the name in a header, which may be as long as the file."""
+    damaged = bytearray(zipped(PLAIN + bytes(500)))
+    damaged[26] ^= 0x94  # length of the name
+    reason = refusal(bytes(damaged), ".zip")
+    assert "not a readable .zip file" in reason
+    assert len(reason) < 250
+    assert "\n" not in reason
+
+
 def test_xz_that_asks_for_gigabytes_of_memory_is_refused() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
     code = f"import lzma, sys; sys.stdout.buffer.write(lzma.compress(b'x', filters={filters}))"
