@@ -69,14 +69,19 @@ local function forget_tries(dataset)
   call('HDEL', TRIES, 'attempts:' .. dataset, 'crashes:' .. dataset)
 end
 
--- Whether some keys are gone while others are there: somebody deleted one, or the server evicted
--- it. `head` is the checkpoint of the last commit.
-local function torn(head)
-  local commits, claims = call('LLEN', COMMITS), call('HLEN', CLAIMS)
-  return (commits > 0) ~= (head and true or false)
-    or call('HLEN', DONE) ~= commits + call('HLEN', DEAD)
-    or call('ZCARD', ORDER) < claims or call('LLEN', PROCESSING) < claims
-    or (call('HEXISTS', STATE, 'fence') == 0 and call('EXISTS', ORDER) == 1)
+-- Whether keys that tell what is finished are gone while others are there: somebody deleted one, or
+-- the server evicted it. `head` is the checkpoint of the last commit.
+local function chain_broken(head)
+  local commits = call('LLEN', COMMITS)
+  if (commits > 0) ~= (head and true or false) then return true end
+  if call('HLEN', DONE) ~= commits + call('HLEN', DEAD) then return true end
+end
+
+-- The same of any key that another one tells of. `head` and `fence` are those of STATE.
+local function torn(head, fence)
+  local claims, places = call('HLEN', CLAIMS), call('ZCARD', ORDER)
+  if chain_broken(head) or places < claims or call('LLEN', PROCESSING) < claims then return true end
+  if places > 0 and not fence then return true end
 end
 
 -- Takes a dataset out of the queue for good.

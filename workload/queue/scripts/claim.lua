@@ -24,9 +24,9 @@ local REAP_AT_MOST, DROP_AT_MOST = 16, 1000
 local now = now_ms()
 
 local state = call('HMGET', STATE,
-  'head_checkpoint', 'head_dataset', 'head_date', 'halted_dataset', 'halted_reason')
+  'head_checkpoint', 'head_dataset', 'head_date', 'halted_dataset', 'halted_reason', 'fence')
 
-if torn(state[1]) then return { 'torn' } end
+if torn(state[1], state[6]) then return { 'torn' } end
 
 local function claimed(dataset, granted, order, attempts, crashes)
   local first = call('ZRANK', ORDER, dataset) == 0 and 1 or 0

@@ -18,7 +18,7 @@ end
 if call('ZRANK', ORDER, dataset) ~= 0 then return 'early' end
 local head = call('HGET', STATE, 'head_checkpoint')
 if (head or '') ~= base then return 'stale' end
-if torn(head) then return 'torn' end
+if chain_broken(head) then return 'torn' end
 
 local attempts, crashes = tries_of(dataset)
 if attempts + crashes > 0 then forget_tries(dataset) end

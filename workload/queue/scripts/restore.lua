@@ -13,7 +13,7 @@
 -- Returns 'restored', or 'moved' when it is not as it was seen, or keys are gone that an extension
 -- does not bring back. The fence never goes back, so that no token is given out twice.
 local mode, seen, length, ledger, plan = ARGV[1], ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5])
-local head = call('HGET', STATE, 'head_checkpoint')
+local head, fence = unpack(call('HMGET', STATE, 'head_checkpoint', 'fence'))
 
 -- Adds to the plan what was in the queue. What was finished, as far as the keys left tell, and is
 -- not among the commits is to be learned again, before all others, which keep their places.
@@ -50,15 +50,14 @@ end
 
 if mode ~= 'replace' and (head or '') ~= seen then return 'moved' end
 if mode == 'extend' then
-  if torn(head) then return 'moved' end
+  if torn(head, fence) then return 'moved' end
 else
   if mode == 'mend' then
-    if not torn(head) or call('LLEN', COMMITS) ~= tonumber(length) then return 'moved' end
+    if not torn(head, fence) or call('LLEN', COMMITS) ~= tonumber(length) then return 'moved' end
     keep_the_rest()
   end
-  local fence = call('HGET', STATE, 'fence') or 0
   call('DEL', WAITING, PROCESSING, LEASES, CLAIMS, ORDER, STATE, COMMITS, DONE, DEAD, TRIES)
-  call('HSET', STATE, 'fence', fence, 'replaced', ledger)
+  call('HSET', STATE, 'fence', fence or 0, 'replaced', ledger)
 end
 for _, commit in ipairs(plan.commits) do
   call('LREM', WAITING, 0, commit.dataset)
