@@ -27,4 +27,4 @@ done
 
 reach_cluster
 open_pod 86400
-helper files fetch "${directory:-results}" "$pod"
+helper results fetch "${directory:-results}" "$pod"

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from scripts.cluster import files, resuming
+from scripts.cluster import files, results, resuming
 from scripts.cluster.console import Failure
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError, WorkloadError
@@ -157,7 +157,8 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
             tmp_path / f"share-{number}", limits.get("asked", []), limits.get("answered", [])
         )
         made.share.mkdir()
-        monkeypatch.setattr(files, "talking", made.talking)
+        for module in (files, results):
+            monkeypatch.setattr(module, "talking", made.talking)
         return made
 
     return make
@@ -256,7 +257,7 @@ def test_many_results_come_through_one_connection(tmp_path: Path, pod: Callable[
     fill(there.share)
     for number in range(400):
         (there.share / f"output/report-{number}.txt").write_bytes(b"%d" % number)
-    files.fetch_all(tmp_path / "results", "pod")
+    results.fetch_all(tmp_path / "results", "pod")
     assert there.connections == 1
     assert tree(tmp_path / "results") == tree(there.share / "output")
 
@@ -268,7 +269,7 @@ def test_a_fetch_that_breaks_at_any_byte_goes_on_there(
     """In the list, within a file, between files; in a question and between questions."""
     whole = pod(-1)
     fill(whole.share)
-    files.fetch_all(tmp_path / "whole", "pod")
+    results.fetch_all(tmp_path / "whole", "pod")
     size = sum(map(len, RESULTS.values()))
     lists = whole.moved - size
     questions = sum(len(f'{{"path": "output/{name}", "offset": 0}}\n') for name in RESULTS) + 1
@@ -276,7 +277,7 @@ def test_a_fetch_that_breaks_at_any_byte_goes_on_there(
         there = pod(byte, **{way: [byte]})
         fill(there.share)
         capsys.readouterr()
-        files.fetch_all(tmp_path / f"results-{byte}", "pod")
+        results.fetch_all(tmp_path / f"results-{byte}", "pod")
         assert tree(tmp_path / f"results-{byte}") == RESULTS, byte
         assert there.connections == 2, byte
         if way == "answered":
@@ -290,7 +291,7 @@ def test_a_rest_that_is_too_long_is_fetched_anew(tmp_path: Path, pod: Callable[.
     (tmp_path / "results").mkdir()
     digest = hashlib.sha256(RESULTS["report.html"]).hexdigest()
     (tmp_path / f"results/.report.html.{digest}.partial").write_bytes(b"x" * 100)
-    files.fetch_all(tmp_path / "results", "pod")
+    results.fetch_all(tmp_path / "results", "pod")
     assert there.connections == 1
     assert tree(tmp_path / "results") == RESULTS
 
@@ -300,7 +301,7 @@ def test_rests_of_other_versions_are_removed(tmp_path: Path, pod: Callable[..., 
     fill(there.share)
     (tmp_path / "results").mkdir()
     (tmp_path / f"results/.report.html.{'0' * 64}.partial").write_bytes(b"<")
-    files.fetch_all(tmp_path / "results", "pod")
+    results.fetch_all(tmp_path / "results", "pod")
     assert tree(tmp_path / "results") == RESULTS
 
 
@@ -309,16 +310,16 @@ def test_a_result_that_is_replaced_meanwhile_is_fetched_as_it_is_then(
 ) -> None:
     there = pod()
     fill(there.share)
-    listed, newer = files._results, [b"<HTML>", b"a longer one", b"<"]
+    listed, newer = results._results, [b"<HTML>", b"a longer one", b"<"]
 
-    def results(source: IO[bytes]) -> list[SharedFile]:
+    def list_then_replace(source: IO[bytes]) -> list[SharedFile]:
         found = listed(source)
         if newer:
             (there.share / "output/report.html").write_bytes(newer.pop(0))
         return found
 
-    monkeypatch.setattr(files, "_results", results)
-    files.fetch_all(tmp_path / "results", "pod")
+    monkeypatch.setattr(results, "_results", list_then_replace)
+    results.fetch_all(tmp_path / "results", "pod")
     assert tree(tmp_path / "results") == {**RESULTS, "report.html": b"<"}
 
 
@@ -333,7 +334,7 @@ def test_a_ledger_that_is_none_is_one_line(
     fill(there.share)
     (there.share / "output/ledger.jsonl").write_bytes(ledger)
     with pytest.raises(Failure, match=r"results/ledger.jsonl: not a ledger"):
-        files.fetch_all(tmp_path / "results", "pod")
+        results.fetch_all(tmp_path / "results", "pod")
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", ".bashrc", "..", "", "a/b", "a\nb"])
@@ -346,7 +347,7 @@ def test_a_ledger_that_names_a_file_elsewhere_moves_nothing(
     (there.share / "output/ledger.jsonl").write_text(json.dumps(line) + "\n")
     (there.share / "escaped").write_bytes(b"x")
     with pytest.raises(Failure, match="1 results are missing or wrong"):
-        files.fetch_all(tmp_path / "inner/results", "pod")
+        results.fetch_all(tmp_path / "inner/results", "pod")
     assert sorted(tree(tmp_path / "inner")) == [
         "results/ledger.jsonl",
         "results/report.html",
@@ -400,9 +401,9 @@ def listing(**fields: Any) -> bytes:
 def test_a_list_that_makes_no_sense_is_one_line_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
-    monkeypatch.setattr(files, "talking", lambda *_: says(words))
+    monkeypatch.setattr(results, "talking", lambda *_: says(words))
     with pytest.raises(Failure, match="unexpected list of the share"):
-        files.fetch_all(tmp_path / "inner/results", "pod")
+        results.fetch_all(tmp_path / "inner/results", "pod")
     assert tree(tmp_path) == {}
 
 
@@ -410,9 +411,9 @@ def test_a_result_that_is_not_what_was_listed_never_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = listing()[:-1] + b"y"
-    monkeypatch.setattr(files, "talking", lambda *_: says(wrong))
+    monkeypatch.setattr(results, "talking", lambda *_: says(wrong))
     with pytest.raises(Failure, match=r"output/report.html: what came has another hash"):
-        files.fetch_all(tmp_path / "results", "pod")
+        results.fetch_all(tmp_path / "results", "pod")
     assert tree(tmp_path) == {}
 
 
