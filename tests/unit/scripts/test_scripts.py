@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.cluster.results import RECEIPT
 from tests.support.fleet import until
 from tests.support.stand_ins import JOB, OUTPUTS, ROOT, TOKEN, Cluster, job
 from workload.queue import Queue
@@ -384,7 +385,8 @@ def results(cluster: Cluster) -> dict[str, bytes]:
 
 
 def fetched(cluster: Cluster) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in (cluster.path / "results").iterdir()}
+    found = (cluster.path / "results").iterdir()
+    return {p.name: p.read_bytes() for p in found if p.name != RECEIPT}
 
 
 def test_results_are_fetched_once(cluster: Cluster, results: dict[str, bytes]) -> None:
