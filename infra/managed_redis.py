@@ -9,7 +9,7 @@ import pulumi_gcp as gcp
 from pulumi_kubernetes.core.v1 import Secret
 
 from infra.labels import google_labels, kubernetes_labels
-from infra.redis import SECRET, Queue, fingerprint_of
+from infra.redis import DIRECTORY, PASSWORD, SECRET, Queue, fingerprint_of
 
 if TYPE_CHECKING:
     import pulumi_kubernetes as kubernetes
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from infra.platform import GoogleParts
     from infra.settings import Settings
 
-AUTHORITY_DIRECTORY = "/etc/redis"
-AUTHORITY_FILE = f"{AUTHORITY_DIRECTORY}/ca.pem"
+AUTHORITY = "ca.pem"
 
 
 class ManagedRedis(pulumi.ComponentResource):
@@ -80,7 +79,7 @@ class ManagedRedis(pulumi.ComponentResource):
                 "namespace": namespace,
                 "labels": kubernetes_labels(production=settings.production),
             },
-            string_data={"password": password, "ca.pem": authority},
+            string_data={PASSWORD: password, AUTHORITY: authority},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         address = pulumi.Output.concat(instance.host, ":", instance.port.apply(str))
@@ -88,7 +87,9 @@ class ManagedRedis(pulumi.ComponentResource):
             address=address,
             # The authority is this instance's own, and its certificate names no host.
             url=pulumi.Output.concat(
-                "rediss://", address, f"/0?ssl_ca_certs={AUTHORITY_FILE}&ssl_check_hostname=False"
+                "rediss://",
+                address,
+                f"/0?ssl_ca_certs={DIRECTORY}/{AUTHORITY}&ssl_check_hostname=False",
             ),
             fingerprint=fingerprint_of(pulumi.Output.concat(password, authority)),
             cidr=pulumi.Output.concat(instance.host, "/32"),

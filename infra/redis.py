@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 SECRET = "redis"  # noqa: S105 - the Secret's name
 SERVICE = "redis"
+DIRECTORY = "/etc/redis"
+"""Where the Secret is mounted, in the pods of Redis and of the workload alike."""
+
+PASSWORD = "password"  # noqa: S105 - the name of its file, and of its key in the Secret
 STATEFUL_SET = "redis-leader"
 PORT = 6379
 APP = {"app": "redis", "role": "leader"}
@@ -109,7 +113,7 @@ class ClusterRedis(pulumi.ComponentResource):
         secret = Secret(
             f"{name}-secret",
             metadata={"name": SECRET, "namespace": namespace, "labels": labels},
-            string_data={"password": password.result, "redis.conf": config},
+            string_data={PASSWORD: password.result, "redis.conf": config},
             opts=child,
         )
         claim: PersistentVolumeClaimSpecArgsDict = {
@@ -181,7 +185,13 @@ def _pod(
     fingerprint: pulumi.Output[str],
 ) -> PodTemplateSpecArgsDict:
     answers: ProbeArgsDict = {
-        "exec_": {"command": ["sh", "-c", "redis-cli ping | grep -q PONG"]},
+        "exec_": {
+            "command": [
+                "sh",
+                "-c",
+                f'REDISCLI_AUTH="$(cat {DIRECTORY}/{PASSWORD})" redis-cli ping | grep -q PONG',
+            ]
+        },
         "period_seconds": 5,
         "timeout_seconds": 5,
     }
@@ -204,13 +214,7 @@ def _pod(
                     "name": "redis",
                     "image": settings.redis_image,
                     "image_pull_policy": "IfNotPresent",
-                    "command": ["redis-server", "/etc/redis/redis.conf"],
-                    "env": [
-                        {
-                            "name": "REDISCLI_AUTH",
-                            "value_from": {"secret_key_ref": {"name": SECRET, "key": "password"}},
-                        }
-                    ],
+                    "command": ["redis-server", f"{DIRECTORY}/redis.conf"],
                     "ports": [{"name": "redis", "container_port": PORT, "protocol": "TCP"}],
                     "resources": resources(settings.redis_cpu, settings.redis_memory),
                     "security_context": container_security(),
@@ -224,7 +228,7 @@ def _pod(
                     },
                     "volume_mounts": [
                         {"name": "data", "mount_path": "/data"},
-                        {"name": "config", "mount_path": "/etc/redis", "read_only": True},
+                        {"name": "config", "mount_path": DIRECTORY, "read_only": True},
                     ],
                 }
             ],
@@ -234,7 +238,7 @@ def _pod(
                     "name": "config",
                     "secret": {
                         "secret_name": SECRET,
-                        "items": [{"key": "redis.conf", "path": "redis.conf"}],
+                        "items": [{"key": name, "path": name} for name in ("redis.conf", PASSWORD)],
                     },
                 },
             ],

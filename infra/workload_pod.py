@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.managed_redis import AUTHORITY_DIRECTORY
+from infra.managed_redis import AUTHORITY
 from infra.pods import SCRATCH, container_security, pod_security
-from infra.redis import SECRET
+from infra.redis import DIRECTORY, PASSWORD, SECRET
 from infra.volume import MOUNT
 
 if TYPE_CHECKING:
@@ -67,33 +67,29 @@ def pod(
         {"name": "WORKLOAD_SHARE", "value": MOUNT},
         {"name": "WORKLOAD_TRAINER", "value": settings.trainer_specification},
         {"name": "WORKLOAD_REDIS_URL", "value": queue.url},
-        {
-            "name": "REDIS_PASSWORD",
-            "value_from": {"secret_key_ref": {"name": SECRET, "key": "password"}},
-        },
+        {"name": "REDIS_PASSWORD_FILE", "value": f"{DIRECTORY}/{PASSWORD}"},
         {
             "name": "WORKLOAD_FIRST_DATASET_WAIT_SECONDS",
             "value": str(settings.first_dataset_wait_minutes * 60),
         },
     ]
+    secrets = [PASSWORD, AUTHORITY] if queue.authority else [PASSWORD]
     volumes: list[VolumeArgsDict] = [
         {"name": "share", "persistent_volume_claim": {"claim_name": workload.claim}},
         {"name": "scratch", "empty_dir": {"size_limit": SCRATCH}},
+        {
+            "name": "redis",
+            "secret": {
+                "secret_name": SECRET,
+                "items": [{"key": name, "path": name} for name in secrets],
+            },
+        },
     ]
     mounts: list[VolumeMountArgsDict] = [
         {"name": "share", "mount_path": MOUNT},
         {"name": "scratch", "mount_path": "/tmp"},  # noqa: S108 - of the container
+        {"name": "redis", "mount_path": DIRECTORY, "read_only": True},
     ]
-    if queue.authority:
-        volumes.append(
-            {
-                "name": "redis-authority",
-                "secret": {"secret_name": SECRET, "items": [{"key": "ca.pem", "path": "ca.pem"}]},
-            }
-        )
-        mounts.append(
-            {"name": "redis-authority", "mount_path": AUTHORITY_DIRECTORY, "read_only": True}
-        )
     return {
         "restart_policy": "Never",
         "service_account_name": NAME,

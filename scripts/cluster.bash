@@ -86,12 +86,20 @@ open_pod() {
   helper pods await "$name" || exit
 }
 
-# in_pod ARGUMENTS...: runs a workload command in the open pod; kubectl's own line on its exit code
-# is left out.
+# in_pod ARGUMENTS...: runs a workload command in the open pod. What it prints reaches a terminal, and
+# its errors reach anything, with control characters as escapes.
 in_pod() {
+  if [ -t 1 ]; then
+    exec_in_pod "$@" | helper shown output
+  else
+    exec_in_pod "$@"
+  fi
+}
+
+exec_in_pod() {
   {
     "${kubectl[@]}" exec --stdin "$pod" -- python -m workload "$@" 2>&1 >&3 3>&- |
-      sed '/^command terminated with exit code/d' >&2
+      helper shown errors >&2
   } 3>&1
 }
 

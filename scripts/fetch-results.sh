@@ -8,9 +8,10 @@ usage() {
   cat <<'END'
 usage: scripts/fetch-results.sh [--stack NAME] [DIRECTORY]
 
-Copies output/ of the share to DIRECTORY (results/): ledger, reports, and the checkpoints that the
-ledger names, if their hash is the ledger's. What is there is skipped; what broke off is
-resumed when this is run again.
+Copies results of the share to DIRECTORY (results/): ledger, dead letters, reports, and the checkpoints
+that the ledger names, if their hash is the ledger's, as far as there is room. What is there is
+skipped, only what an earlier run has put there is replaced; what broke off is resumed when this is
+run again.
 
   --stack NAME   stack to work on (the selected one)
   --help         this text
@@ -27,4 +28,4 @@ done
 
 reach_cluster
 open_pod 86400
-helper files fetch "${directory:-results}" "$pod"
+helper results fetch "${directory:-results}" "$pod"

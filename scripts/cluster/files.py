@@ -1,56 +1,36 @@
-"""Copies datasets to the share and results from it, through a pod: `send|fetch DIRECTORY POD`.
+"""Copies datasets to the share, through a pod: `send DIRECTORY POD`, `check DIRECTORY`.
 
 All files go through one command in the pod; `workload/share/stream.py` says how.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import queue
 import sys
 import threading
-from collections import deque
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from scripts.cluster.console import Failure, Line, amount, run, unknown_arguments
 from scripts.cluster.pipes import talking
 from scripts.cluster.resuming import ResumedTransfer
-from workload.errors import UsageError
-from workload.share.durable import sha256, sync
+from workload.share.durable import sha256
 from workload.share.listing import dataset_files, left_out
-from workload.share.store import OUTPUT
 from workload.share.stream import (
-    END,
     PRESENT,
     STORED,
-    Interrupted,
     SharedFile,
-    leftovers,
     list_lines,
-    offset_of,
-    partial_path,
-    read_list,
-    request_line,
 )
 from workload.text import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEDGER = "output/ledger.jsonl"
-
 _CHUNK = 1 << 18
 _ANSWER = 32
 """Longest answer of a receiver, in bytes."""
-
-_ASKED = 16
-"""Files that are asked for before the first of them has come: their lines fit into a pipe."""
-
-
-# To the share
 
 
 def send_all(directory: Path, pod: str) -> None:
@@ -161,165 +141,10 @@ class _Answers:
             yield from self.all(1)
 
 
-# From the share
-
-
-def fetch_all(directory: Path, pod: str) -> None:
-    """Copy ledger, reports, and the checkpoints that the ledger proves."""
-    fetching = _Fetching(directory, Line())
-    fetching.persist(pod)
-    fetching.tell()
-
-
-class _Fetching(ResumedTransfer):
-    """Results on their way to a directory."""
-
-    def __init__(self, directory: Path, line: Line) -> None:
-        super().__init__(line)
-        self.directory = directory
-        self.present = 0
-        self.wrong: list[str] = []
-        self._old: dict[str, list[Path]] = {}
-        self._taken: set[str] = set()
-
-    def attempt(self, pod: str) -> None:
-        with talking(pod, "share", "send") as (sink, source):
-            there = {file.path: file for file in _results(source)}
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._old = leftovers(self.directory)
-            # First, so that it names no checkpoint that was published after the list was made.
-            ledger = there.get(LEDGER)
-            if ledger and not _is_here(ledger, self._target(LEDGER)):
-                self._fetch([ledger], sink, source)
-            proven = _proven(self._target(LEDGER)) if ledger else {}
-            others = [name for name in there if name != LEDGER and not _is_checkpoint(name)]
-            wanted = self._wanted(list(dict.fromkeys([*others, *proven])), there, proven)
-            self._fetch(wanted, sink, source)
-            sink.write(END)
-
-    def _wanted(
-        self, names: list[str], there: dict[str, SharedFile], proven: dict[str, str]
-    ) -> list[SharedFile]:
-        """Return what must be fetched; note what must not be, and what is here."""
-        reasons = {name: _refusal(name, there, proven, self._target(name)) for name in names}
-        self.wrong = [reason for reason in reasons.values() if reason]
-        allowed = [there[name] for name, reason in reasons.items() if not reason]
-        wanted = [file for file in allowed if not _is_here(file, self._target(file.path))]
-        missing = {file.path for file in wanted} | self._taken
-        self.present = sum(file.path not in missing for file in allowed)
-        return wanted
-
-    def _fetch(self, files: list[SharedFile], sink: IO[bytes], source: IO[bytes]) -> None:
-        """Ask for files, some ahead, and take them in turn."""
-        ahead = deque(files)
-        asked: deque[tuple[SharedFile, int]] = deque()
-        while ahead or asked:
-            while ahead and len(asked) < _ASKED:
-                file = ahead.popleft()
-                offset = offset_of(self._target(file.path), file)
-                asked.append((file, offset))
-                sink.write(request_line(file.path, offset))
-            sink.flush()
-            self._take(*asked.popleft(), source)
-
-    def _take(self, file: SharedFile, offset: int, source: IO[bytes]) -> None:
-        """Take a file from a byte on; it gets its name when it is whole and has its hash."""
-        self.at, target = file.path, self._target(file.path)
-        partial = partial_path(target, file)
-        with partial.open("ab") as sink:
-            sink.truncate(offset)
-            while offset < file.size:
-                chunk = source.read(min(_CHUNK, file.size - offset))
-                if not chunk:
-                    raise EOFError
-                sink.write(chunk)
-                offset += len(chunk)
-                self.line.update(f"{file.path}  {amount(offset)} of {amount(file.size)}")
-            sink.flush()
-            os.fsync(sink.fileno())
-        if sha256(partial) != file.sha256:
-            partial.unlink()
-            raise ConnectionError("what came has another hash, or the file was replaced meanwhile")
-        partial.replace(target)
-        for stale in self._old.get(target.name, ()):
-            stale.unlink(missing_ok=True)
-        sync(self.directory)
-        if file.path != LEDGER:
-            self._taken.add(file.path)
-            self.copied = len(self._taken)
-        self.line.stay(f"{file.path}  {amount(file.size)}")
-
-    def _target(self, name: str) -> Path:
-        return self.directory / PurePosixPath(name).name
-
-    def tell(self) -> None:
-        """Print what has become of the results; raises Failure when some are wrong."""
-        there = f"{self.present} were there"
-        self.line.stay(f"Fetched {self.copied} files to {self.directory}, {there}")
-        for each in self.wrong:
-            self.line.stay(f"WRONG {each}")
-        if self.wrong:
-            raise Failure(f"{len(self.wrong)} results are missing or wrong")
-        if (self.directory / "report.html").is_file():
-            self.line.stay(f"Report: {self.directory / 'report.html'}")
-
-
-def _results(source: IO[bytes]) -> list[SharedFile]:
-    """Return what the share has.
-
-    Raises:
-        Failure: nothing, or the list makes no sense.
-        EOFError: the list broke off.
-    """
-    try:
-        files = read_list(source, OUTPUT)
-    except UsageError as error:
-        raise Failure(f"unexpected list of the share: {error}") from error
-    except Interrupted as error:
-        raise EOFError from error
-    if not files:
-        raise Failure("the share has no results yet: scripts/status.sh shows the progress")
-    return files
-
-
-def _proven(ledger: Path) -> dict[str, str]:
-    """Return the hash of each checkpoint that a ledger proves, by path."""
-    try:
-        lines = [json.loads(each) for each in ledger.read_text("utf-8").splitlines()]
-        return {f"{OUTPUT}/{each['checkpoint_file']}": each["checkpoint"] for each in lines}
-    except (ValueError, KeyError, TypeError) as error:
-        raise Failure(f"{ledger}: not a ledger; scripts/workload.sh queue rebuild") from error
-
-
-def _refusal(
-    name: str, there: dict[str, SharedFile], proven: dict[str, str], target: Path
-) -> str | None:
-    """Return why a file is not fetched; None when it may be."""
-    if name not in there:
-        return f"{name}: the ledger names it, and it is not on the share"
-    if name not in proven:
-        return None
-    if there[name].sha256 != proven[name]:
-        return f"{name}: its hash is not the ledger's; not fetched"
-    if target.exists() and sha256(target) != proven[name]:
-        return f"{target}: has another content; fetch into another directory"
-    return None
-
-
-def _is_here(file: SharedFile, target: Path) -> bool:
-    return target.is_file() and sha256(target) == file.sha256
-
-
-def _is_checkpoint(name: str) -> bool:
-    return PurePosixPath(name).name.startswith("model_cpt_")
-
-
 def _main() -> None:
     match sys.argv[1:]:
         case ["send", directory, pod]:
             send_all(Path(directory), pod)
-        case ["fetch", directory, pod]:
-            fetch_all(Path(directory), pod)
         case ["check", directory]:
             dataset_files(Path(directory))
         case words:

@@ -6,9 +6,17 @@ import json
 import os
 import shlex
 import subprocess
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from scripts.cluster.console import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXIT_LINE = "command terminated with exit code"
+"""How kubectl's own line begins when a command in a pod failed."""
+
+_LINE = 1 << 16
 
 
 def command(*arguments: str) -> list[str]:
@@ -19,7 +27,11 @@ def command(*arguments: str) -> list[str]:
 def ask(*arguments: str) -> str:
     """Return what kubectl prints; raises Failure with its last line."""
     done = subprocess.run(  # noqa: S603 - kubectl of the operator
-        command(*arguments, "--request-timeout=30s"), capture_output=True, text=True, check=False
+        command(*arguments, "--request-timeout=30s"),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
@@ -45,12 +57,17 @@ def items(*arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+def lines(stream: IO[str]) -> Iterator[str]:
+    """Yield what a pod prints line by line, of an endless line the pieces."""
+    return iter(lambda: stream.readline(_LINE), "")
+
+
 def reason(errors: bytes) -> str:
     """Return why a command in a pod failed, from its standard error without kubectl's line."""
     lines = [
         line.removeprefix("workload: ")
         for line in errors.decode(errors="replace").splitlines()
-        if line.strip() and not line.startswith("command terminated with exit code")
+        if line.strip() and not line.startswith(EXIT_LINE)
     ]
     return lines[-1] if lines else "the connection broke"
 

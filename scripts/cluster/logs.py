@@ -52,7 +52,7 @@ def _start(name: str, *, wait: bool) -> tuple[threading.Thread, subprocess.Popen
 
 
 def _copy(name: str, stream: IO[str] | None) -> None:
-    for line in stream or ():
+    for line in kube.lines(stream) if stream else ():
         print(printable(f"{name}: {line.rstrip()}"), flush=True)  # noqa: T201
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scripts.cluster import cost, diagnostics, kube
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5.0
 UNREACHABLE_POLLS = 24
 """How often in a row the cluster may give no answer: two minutes."""
+
+_ANSWER = 1 << 28
+"""Bytes that a queue's state is shorter than."""
 
 SILENT_POLLS = 2
 """How often in a row the queue may give no answer before another pod is tried."""
@@ -53,17 +57,40 @@ def _job() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _queue(pod: str) -> dict[str, Any] | None:
-    """Return the queue's state; None when the pod gave no answer."""
-    done = subprocess.run(  # noqa: S603 - kubectl of the operator
-        kube.in_pod(pod, "queue", "status", "--json"), capture_output=True, text=True, check=False
-    )
-    if done.returncode in (ExitCode.DONE, ExitCode.INCOMPLETE):
-        try:
-            state: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            return None
-        return state
+    """Return the queue's state; None when the pod gave no answer, or none that makes sense."""
+    with subprocess.Popen(  # noqa: S603 - kubectl of the operator
+        kube.in_pod(pod, "queue", "status", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        answer = process.stdout.read(_ANSWER) if process.stdout else b""
+        if len(answer) == _ANSWER:
+            process.kill()
+    if process.returncode not in (ExitCode.DONE, ExitCode.INCOMPLETE):
+        return None
+    with suppress(ValueError, RecursionError):
+        state: dict[str, Any] = json.loads(answer)
+        if _is_state(state):
+            return state
     return None
+
+
+def _is_state(state: object) -> bool:
+    """Return whether an answer has the shape of a queue's state."""
+    match state:
+        case {
+            "waiting": int(),
+            "committed": int(),
+            "processing": list(),
+            "dead": list(dead),
+            "head": {"dataset": str() | None},
+            "halted": None | {"dataset": str(), "reason": str()},
+        }:
+            return all(
+                isinstance(each, dict) and each.keys() >= {"dataset", "kind", "reason"}
+                for each in dead
+            )
+    return False
 
 
 def cluster(namespace: str) -> int:
@@ -78,8 +105,8 @@ def cluster(namespace: str) -> int:
     now = dt.datetime.now(dt.UTC)
     since = cost.moment(kube.get("namespace", namespace)["metadata"]["creationTimestamp"])
     state = (diagnostics.ended(job) or "running") if job else "missing"
-    print(f"job        {name} ({state.lower()})")  # noqa: T201
-    print(f"workers    {workers(pods)}")  # noqa: T201
+    print(printable(f"job        {name} ({state.lower()})"))  # noqa: T201
+    print(printable(f"workers    {workers(pods)}"))  # noqa: T201
     rates, hours = json.loads(os.environ["BATCH_RATES"]), cost.job_hours(job or {}, now)
     print(f"cost       {cost.so_far(rates, since, hours, now)}")  # noqa: T201
     events = kube.items("events")

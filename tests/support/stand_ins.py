@@ -193,6 +193,8 @@ class Cluster:
     pods: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
+    package: str = str(ROOT)
+    """Where the package is that pods run."""
     breaks: list[int] = field(default_factory=list)
     """Bytes after which a transfer breaks; negative: of the pod's answers to a sender."""
 
@@ -222,7 +224,7 @@ class Cluster:
             "environment": {
                 "WORKLOAD_SHARE": str(self.share),
                 "WORKLOAD_REDIS_URL": self.redis_url,
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": self.package,
             },
         }
         (self.path / "state.json").write_text(json.dumps(state))

@@ -36,7 +36,8 @@ def open_queue(
     if share is not None:
         with reach(share, mend=mend, look=look) as url:
             os.environ.update(WORKLOAD_SHARE=str(share.resolve()), WORKLOAD_REDIS_URL=url)
-            os.environ.pop("REDIS_PASSWORD", None)
+            for name in ("REDIS_PASSWORD", "REDIS_PASSWORD_FILE"):
+                os.environ.pop(name, None)
             settings = Settings.load()
             yield Queue(connect(url), settings.limits, RetryPolicy(5.0)), settings
         return

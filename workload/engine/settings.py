@@ -15,6 +15,9 @@ from workload.queue.client import CRASH_LIMIT, LEASE_SECONDS, MAX_ATTEMPTS, Limi
 from workload.share.store import SHARE, VISIBILITY_SECONDS
 from workload.trainers.loading import DEFAULT, with_options
 
+_PASSWORD_FILE = "REDIS_PASSWORD_FILE"  # noqa: S105 - the name of a variable
+_LONGEST_PASSWORD = 4096
+
 
 class Settings(BaseSettings):
     """One field per environment variable `WORKLOAD_<FIELD>`; durations in seconds."""
@@ -32,6 +35,12 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("REDIS_PASSWORD"),
         description="password of Redis (variable REDIS_PASSWORD)",
+    )
+    redis_password_file: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices(_PASSWORD_FILE),
+        description="file with the password of Redis, in place of REDIS_PASSWORD (variable "
+        f"{_PASSWORD_FILE})",
     )
     trainer: str = Field(
         default=DEFAULT,
@@ -103,14 +112,51 @@ class Settings(BaseSettings):
                 f"set WORKLOAD_TRAINER to {with_options(DEFAULT, {'label': label})}"
             )
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             raise UsageError(_one_line(error)) from error
+        if settings.redis_password_file is None:
+            return settings
+        if settings.redis_password:
+            raise UsageError(f"REDIS_PASSWORD and {_PASSWORD_FILE} are both set; unset one of them")
+        password = SecretStr(_password_in(settings.redis_password_file))
+        return settings.model_copy(update={"redis_password": password})
 
     @property
     def limits(self) -> Limits:
         """The part of the settings that the queue's scripts need."""
         return Limits(self.lease_seconds, self.max_attempts, self.crash_limit)
+
+
+def _password_in(path: Path) -> str:
+    """Return the password in a file, without the end of its line.
+
+    Raises:
+        UsageError: there is none.
+    """
+
+    def wrong(what: str) -> UsageError:
+        return UsageError(
+            f"{_PASSWORD_FILE}={str(path)!r}: {what}; name a file that holds the password of Redis "
+            "and nothing else"
+        )
+
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise wrong("not a file" if path.exists() else "no such file")
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST_PASSWORD + 1)
+    except (OSError, ValueError) as error:
+        raise wrong((getattr(error, "strerror", None) or str(error)).lower()) from error
+    if len(content) > _LONGEST_PASSWORD:
+        raise wrong(f"has more than {_LONGEST_PASSWORD} bytes")
+    try:
+        password = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise wrong("is not UTF-8") from None
+    if not password:
+        raise wrong("is empty")
+    return password
 
 
 def _one_line(error: ValidationError) -> str:

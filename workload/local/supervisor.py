@@ -202,7 +202,8 @@ class Supervisor:
             "WORKLOAD_WRITE_REPORT": "false",
             "PYTHONUNBUFFERED": "1",
         }
-        environment.pop("REDIS_PASSWORD", None)  # the run's own Redis has none
+        for password in ("REDIS_PASSWORD", "REDIS_PASSWORD_FILE"):  # the run's own Redis has none
+            environment.pop(password, None)
         environment.setdefault("WORKLOAD_VISIBILITY_SECONDS", str(self.share.visibility_seconds))
         process = subprocess.Popen(  # noqa: S603 - this package
             python("workload", "work", "--until-stdin-closes"),

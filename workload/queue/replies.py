@@ -99,7 +99,8 @@ def explained(error: redis.RedisError) -> WorkloadError:
         )
     if refuses_credentials(error):
         return UsageError(
-            f"Redis refused the credentials ({text}); set REDIS_PASSWORD to its password"
+            f"Redis refused the credentials ({text}); set REDIS_PASSWORD to its password, "
+            "or REDIS_PASSWORD_FILE to a file that holds it"
         )
     if code in _OTHERS:
         return UsageError(f"Redis answered {code}: {_OTHERS[code]}")

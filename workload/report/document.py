@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from workload.report.elements import Notice
 from workload.text import plural, printable
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 
 NEW_REPORT = ("# write this report again from the ledger", "workload report --share .")
 """Commands to verify a run, beside those of `checksum`."""
+
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; style-src-elem 'sha256-{}'; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""No script, no request and no style sheet but the page's own; plots have style attributes."""
 
 
 def document(
@@ -55,6 +64,9 @@ def document(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    style = "\n" + environment.get_template("style.css").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    parts |= {"style": Markup(style), "policy": _POLICY.format(digest)}  # noqa: S704 - our own
     parts |= {"steps": steps, "generated": generated, "chain": _chain(steps)}
     parts["warnings"] = [*_left_out(dead), *warnings]
     parts["dead"] = [

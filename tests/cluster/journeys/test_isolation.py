@@ -51,7 +51,10 @@ def answer(password):
     except redis.RedisError as error:
         return str(error)
 
-print(json.dumps([answer(p) for p in (os.environ["REDIS_PASSWORD"], "wrong", None)]))
+assert "REDIS_PASSWORD" not in os.environ
+with open(os.environ["REDIS_PASSWORD_FILE"]) as stream:
+    password = stream.read()
+print(json.dumps([answer(p) for p in (password, "wrong", None)]))
 """
 
 

@@ -16,7 +16,7 @@ SECRET = "geheim"  # noqa: S105 - what must never show
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("WORKLOAD_") or name == "REDIS_PASSWORD":
+        if name.startswith(("WORKLOAD_", "REDIS_PASSWORD")):
             monkeypatch.delenv(name)
 
 
@@ -113,6 +113,63 @@ def test_password_is_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.redis_password.get_secret_value() == SECRET
     for text in (repr(settings), str(settings), str(settings.model_dump()), f"{settings!s}"):
         assert SECRET not in text
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_password_is_read_from_a_file_and_never_shown(
+    tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_bytes(f" {SECRET} {end}".encode())
+    (tmp_path / "password").symlink_to("data")  # as a Secret is mounted
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = Settings.load()
+    assert settings.redis_password is not None
+    assert settings.redis_password.get_secret_value() == f" {SECRET} "
+    for text in (repr(settings), str(settings), str(settings.model_dump())):
+        assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no such file"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff", "is not UTF-8"),
+        (SECRET.encode() * 1000, "has more than 4096 bytes"),
+    ],
+)
+def test_file_without_a_password_is_one_line_that_names_it(
+    tmp_path: Path, content: bytes | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(path))
+    with pytest.raises(UsageError, match=rf"^REDIS_PASSWORD_FILE='{path}': {told}; ") as caught:
+        Settings.load()
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pipe", "directory", ""])
+def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / name) if name else "")
+    with pytest.raises(UsageError, match="not a file"):
+        Settings.load()
+
+
+def test_password_in_two_places_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "password").write_text(SECRET)
+    monkeypatch.setenv("REDIS_PASSWORD", SECRET)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    with pytest.raises(UsageError, match="both set; unset one of them") as caught:
+        Settings.load()
+    assert SECRET not in str(caught.value)
 
 
 def test_other_error_does_not_show_the_password(monkeypatch: pytest.MonkeyPatch) -> None:

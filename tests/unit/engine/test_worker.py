@@ -8,6 +8,8 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -346,6 +348,24 @@ def test_wrong_password_is_one_line_and_exit_2(share: Path, tmp_path: Path) -> N
         worker = crew.start()
         assert worker.wait() == 2
         assert "REDIS_PASSWORD" in _text(worker.log).splitlines()[-1]
+
+
+def test_password_in_a_file_opens_the_queue(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    with EmbeddedRedis(tmp_path / "redis", options=("--requirepass", "secret")) as locked:
+        done = subprocess.run(
+            [sys.executable, "-m", "workload", "queue", "status"],
+            env={
+                **os.environ,
+                "WORKLOAD_REDIS_URL": locked.url,
+                "REDIS_PASSWORD_FILE": str(tmp_path / "password"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_share_that_cannot_be_written_is_one_line_and_loses_nothing(

@@ -375,7 +375,7 @@ def test_managed_redis_has_a_password_and_encryption_and_the_same_secret() -> No
         "rediss://10.20.30.40:6378/0?ssl_ca_certs=/etc/redis/ca.pem&ssl_check_hostname=False"
     )
     mounts = {m["name"]: m["mountPath"] for m in worker["volumeMounts"]}
-    assert mounts["redis-authority"] == "/etc/redis"
+    assert mounts["redis"] == "/etc/redis"
     policy = declared.one("NetworkPolicy", "workload").inputs["spec"]["egress"][1]
     assert policy == {
         "to": [{"ipBlock": {"cidr": "10.20.30.40/32"}}],
@@ -480,9 +480,25 @@ def test_the_worker_finds_share_queue_and_password(dev: Declared) -> None:
     assert environment["WORKLOAD_SHARE"]["value"] == "/mnt/fileserver"
     assert environment["WORKLOAD_REDIS_URL"]["value"] == "redis://redis:6379/0"
     assert environment["WORKLOAD_FIRST_DATASET_WAIT_SECONDS"]["value"] == "3600"
-    assert environment["REDIS_PASSWORD"]["valueFrom"] == {
-        "secretKeyRef": {"name": "redis", "key": "password"}
-    }
+    assert environment["REDIS_PASSWORD_FILE"]["value"] == "/etc/redis/password"
+
+
+@pytest.mark.parametrize("mode", ["statefulset", "memorystore"])
+def test_the_password_reaches_every_pod_as_a_file_and_none_in_its_environment(mode: str) -> None:
+    declared = declare(redis_mode=mode)
+    pods = [declared.one(JOB), declared.one(TEMPLATE, "workload-command")]
+    pods += declared.all("StatefulSet")
+    assert len(pods) == (3 if mode == "statefulset" else 2)
+    for resource in pods:
+        container = _container(resource)
+        assert [e for e in container.get("env", []) if "valueFrom" in e] == []
+        assert "envFrom" not in container
+        mounted = {m["name"]: m for m in container["volumeMounts"]}
+        [secret] = [v for v in _pod(resource)["volumes"] if "secret" in v]
+        assert secret["secret"]["secretName"] == "redis"
+        assert {"key": "password", "path": "password"} in secret["secret"]["items"]
+        assert mounted[secret["name"]]["mountPath"] == "/etc/redis"
+        assert mounted[secret["name"]]["readOnly"] is True
 
 
 def test_workers_and_operators_commands_learn_with_the_trainer_of_the_configuration(

@@ -61,7 +61,7 @@ OTHER_LEVELS = {
 
 def environment(**more: str) -> dict[str, str]:
     """Return a user's environment: no pins, no settings, the package on the path."""
-    ours = {*numeric.pinned_environment(), "REDIS_PASSWORD"}
+    ours = {*numeric.pinned_environment(), "REDIS_PASSWORD", "REDIS_PASSWORD_FILE"}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -551,6 +551,7 @@ def test_workers_get_the_runs_own_settings_and_no_foreign_password(
 ) -> None:
     supervisor, display, server = supervised
     monkeypatch.setenv("REDIS_PASSWORD", "of another Redis")
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", "/elsewhere/password")
     monkeypatch.setenv("WORKLOAD_REDIS_URL", "redis://elsewhere")
     monkeypatch.setenv("WORKLOAD_SHARE", "/elsewhere")
     monkeypatch.setenv("WORKLOAD_LEASE_SECONDS", "30")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import re
 import subprocess
 import sys
@@ -83,6 +85,28 @@ def test_a_page_is_well_formed_and_complete_for_any_number_of_days(days: int) ->
         ET.fromstring(svg)  # noqa: S314 - our own text
     assert tags.text.count("energy-load") == (days > 0)
     assert not re.search(r"https?:|//|@import|url\((?!#)", html)
+
+
+def test_a_page_lets_a_browser_use_its_own_style_sheet_and_nothing_else() -> None:
+    """The policy comes before all that it is about, and names the style sheet by its hash."""
+    html = page(ledger(5))
+    [policy] = [
+        attributes["content"]
+        for tag, attributes in Tags(html).seen
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy
+    [(before, style)] = re.findall(r"(?s)^(.*?)<style>(.*?)</style>", html)
+    assert "Content-Security-Policy" in before
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        f"style-src-elem 'sha256-{digest}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    assert html.count("<style") == 1
 
 
 def test_metrics_of_the_headline_come_first_and_what_is_no_number_is_none() -> None:

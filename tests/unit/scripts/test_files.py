@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import sys
 import threading
 from contextlib import contextmanager
@@ -16,14 +17,14 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from scripts.cluster import files, resuming
+from scripts.cluster import files, results, resuming
 from scripts.cluster.console import Failure
 from scripts.cluster.pipes import talking
 from workload.errors import UsageError, WorkloadError
 from workload.share.stream import SharedFile, list_lines, receive, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 DATASETS = {
@@ -33,13 +34,17 @@ DATASETS = {
     "training/2018-04-03.parquet": b"the third day",
 }
 CHECKPOINTS = {"model_cpt_2018-04-01.pkl": b"model 1", "model_cpt_2018-04-02.pkl": b"model 2"}
-LEDGER = b"".join(
-    json.dumps(
+
+
+def ledger_of(checkpoints: Mapping[str, bytes]) -> bytes:
+    lines = [
         {"checkpoint_file": name, "checkpoint": hashlib.sha256(content).hexdigest()}
-    ).encode()
-    + b"\n"
-    for name, content in CHECKPOINTS.items()
-)
+        for name, content in checkpoints.items()
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+LEDGER = ledger_of(CHECKPOINTS)
 RESULTS = {**CHECKPOINTS, "ledger.jsonl": LEDGER, "report.html": b"<html>", "report.txt": b""}
 
 
@@ -157,7 +162,8 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pod]:
             tmp_path / f"share-{number}", limits.get("asked", []), limits.get("answered", [])
         )
         made.share.mkdir()
-        monkeypatch.setattr(files, "talking", made.talking)
+        for module in (files, results):
+            monkeypatch.setattr(module, "talking", made.talking)
         return made
 
     return make
@@ -251,14 +257,21 @@ def fill(share: Path) -> None:
         (share / "output" / name).write_bytes(content)
 
 
+def fetched(directory: Path) -> dict[str, bytes]:
+    """Return what was fetched, without the receipt."""
+    return {name: content for name, content in tree(directory).items() if name != results.RECEIPT}
+
+
 def test_many_results_come_through_one_connection(tmp_path: Path, pod: Callable[..., Pod]) -> None:
     there = pod()
     fill(there.share)
     for number in range(400):
-        (there.share / f"output/report-{number}.txt").write_bytes(b"%d" % number)
-    files.fetch_all(tmp_path / "results", "pod")
+        (there.share / f"output/model_cpt_{number}.pkl").write_bytes(b"%d" % number)
+    checkpoints = {f"model_cpt_{number}.pkl": b"%d" % number for number in range(400)}
+    (there.share / "output/ledger.jsonl").write_bytes(ledger_of({**CHECKPOINTS, **checkpoints}))
+    results.fetch_all(tmp_path / "results", "pod")
     assert there.connections == 1
-    assert tree(tmp_path / "results") == tree(there.share / "output")
+    assert fetched(tmp_path / "results") == tree(there.share / "output")
 
 
 @pytest.mark.parametrize("way", ["answered", "asked"])
@@ -268,7 +281,7 @@ def test_a_fetch_that_breaks_at_any_byte_goes_on_there(
     """In the list, within a file, between files; in a question and between questions."""
     whole = pod(-1)
     fill(whole.share)
-    files.fetch_all(tmp_path / "whole", "pod")
+    results.fetch_all(tmp_path / "whole", "pod")
     size = sum(map(len, RESULTS.values()))
     lists = whole.moved - size
     questions = sum(len(f'{{"path": "output/{name}", "offset": 0}}\n') for name in RESULTS) + 1
@@ -276,8 +289,8 @@ def test_a_fetch_that_breaks_at_any_byte_goes_on_there(
         there = pod(byte, **{way: [byte]})
         fill(there.share)
         capsys.readouterr()
-        files.fetch_all(tmp_path / f"results-{byte}", "pod")
-        assert tree(tmp_path / f"results-{byte}") == RESULTS, byte
+        results.fetch_all(tmp_path / f"results-{byte}", "pod")
+        assert fetched(tmp_path / f"results-{byte}") == RESULTS, byte
         assert there.connections == 2, byte
         if way == "answered":
             assert there.moved <= min(byte, lists) + lists + size, f"{byte}: a byte came twice"
@@ -290,9 +303,9 @@ def test_a_rest_that_is_too_long_is_fetched_anew(tmp_path: Path, pod: Callable[.
     (tmp_path / "results").mkdir()
     digest = hashlib.sha256(RESULTS["report.html"]).hexdigest()
     (tmp_path / f"results/.report.html.{digest}.partial").write_bytes(b"x" * 100)
-    files.fetch_all(tmp_path / "results", "pod")
+    results.fetch_all(tmp_path / "results", "pod")
     assert there.connections == 1
-    assert tree(tmp_path / "results") == RESULTS
+    assert fetched(tmp_path / "results") == RESULTS
 
 
 def test_rests_of_other_versions_are_removed(tmp_path: Path, pod: Callable[..., Pod]) -> None:
@@ -300,8 +313,8 @@ def test_rests_of_other_versions_are_removed(tmp_path: Path, pod: Callable[..., 
     fill(there.share)
     (tmp_path / "results").mkdir()
     (tmp_path / f"results/.report.html.{'0' * 64}.partial").write_bytes(b"<")
-    files.fetch_all(tmp_path / "results", "pod")
-    assert tree(tmp_path / "results") == RESULTS
+    results.fetch_all(tmp_path / "results", "pod")
+    assert fetched(tmp_path / "results") == RESULTS
 
 
 def test_a_result_that_is_replaced_meanwhile_is_fetched_as_it_is_then(
@@ -309,17 +322,17 @@ def test_a_result_that_is_replaced_meanwhile_is_fetched_as_it_is_then(
 ) -> None:
     there = pod()
     fill(there.share)
-    listed, newer = files._results, [b"<HTML>", b"a longer one", b"<"]
+    listed, newer = results._results, [b"<HTML>", b"a longer one", b"<"]
 
-    def results(source: IO[bytes]) -> list[SharedFile]:
+    def list_then_replace(source: IO[bytes]) -> list[SharedFile]:
         found = listed(source)
         if newer:
             (there.share / "output/report.html").write_bytes(newer.pop(0))
         return found
 
-    monkeypatch.setattr(files, "_results", results)
-    files.fetch_all(tmp_path / "results", "pod")
-    assert tree(tmp_path / "results") == {**RESULTS, "report.html": b"<"}
+    monkeypatch.setattr(results, "_results", list_then_replace)
+    results.fetch_all(tmp_path / "results", "pod")
+    assert fetched(tmp_path / "results") == {**RESULTS, "report.html": b"<"}
 
 
 @pytest.mark.parametrize(
@@ -333,7 +346,7 @@ def test_a_ledger_that_is_none_is_one_line(
     fill(there.share)
     (there.share / "output/ledger.jsonl").write_bytes(ledger)
     with pytest.raises(Failure, match=r"results/ledger.jsonl: not a ledger"):
-        files.fetch_all(tmp_path / "results", "pod")
+        results.fetch_all(tmp_path / "results", "pod")
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", ".bashrc", "..", "", "a/b", "a\nb"])
@@ -346,12 +359,93 @@ def test_a_ledger_that_names_a_file_elsewhere_moves_nothing(
     (there.share / "output/ledger.jsonl").write_text(json.dumps(line) + "\n")
     (there.share / "escaped").write_bytes(b"x")
     with pytest.raises(Failure, match="1 results are missing or wrong"):
-        files.fetch_all(tmp_path / "inner/results", "pod")
+        results.fetch_all(tmp_path / "inner/results", "pod")
     assert sorted(tree(tmp_path / "inner")) == [
+        "results/.fetched.json",
         "results/ledger.jsonl",
         "results/report.html",
         "results/report.txt",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Makefile", "conftest.py", "report.html.js", "model_cpt_1.sh", "ledger.jsonl.pkl"]
+)
+def test_a_file_that_the_ledger_does_not_name_is_left_on_the_share_and_said(
+    tmp_path: Path, pod: Callable[..., Pod], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    there = pod()
+    fill(there.share)
+    (there.share / "output" / name).write_bytes(b"all: ; touch run")
+    results.fetch_all(tmp_path / "results", "pod")
+    assert fetched(tmp_path / "results") == RESULTS
+    assert f"Left on the share, not named by the ledger: {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Makefile", "conftest.py", "model_cpt_1.sh", ".fetched.json"])
+def test_a_ledger_can_not_have_a_file_of_another_kind_fetched(
+    tmp_path: Path, pod: Callable[..., Pod], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    there = pod()
+    fill(there.share)
+    (there.share / "output" / name).write_bytes(b"all: ; touch run")
+    ledger = ledger_of({**CHECKPOINTS, name: b"all: ; touch run"})
+    (there.share / "output/ledger.jsonl").write_bytes(ledger)
+    with pytest.raises(Failure, match="1 results are missing or wrong"):
+        results.fetch_all(tmp_path / "results", "pod")
+    assert fetched(tmp_path / "results") == {**RESULTS, "ledger.jsonl": ledger}
+    assert f"WRONG output/{name}: the ledger names it, and it is no" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "report.html", "report.txt"])
+@pytest.mark.parametrize("kind", ["file", "link", "directory"])
+def test_nothing_is_put_over_what_no_earlier_fetch_has_left(
+    tmp_path: Path, pod: Callable[..., Pod], name: str, kind: str
+) -> None:
+    there = pod()
+    fill(there.share)
+    mine = tmp_path / "results" / name
+    mine.parent.mkdir()
+    if kind == "file":
+        mine.write_bytes(b"mine")
+    elif kind == "link":
+        mine.symlink_to("nowhere")
+    else:
+        mine.mkdir()
+    before = mine.lstat()
+    with pytest.raises(Failure, match=r"has another content|1 results are missing or wrong"):
+        results.fetch_all(tmp_path / "results", "pod")
+    assert mine.lstat() == before
+
+
+def test_a_newer_report_takes_the_place_of_a_fetched_one_and_not_of_a_changed_one(
+    tmp_path: Path, pod: Callable[..., Pod]
+) -> None:
+    there = pod()
+    fill(there.share)
+    for content in (b"<html>", b"newer", b"<html>", b"newest"):
+        (there.share / "output/report.html").write_bytes(content)
+        results.fetch_all(tmp_path / "results", "pod")
+        assert (tmp_path / "results/report.html").read_bytes() == content
+    (tmp_path / "results/report.html").write_bytes(b"with my notes")
+    with pytest.raises(Failure, match="1 results are missing or wrong"):
+        results.fetch_all(tmp_path / "results", "pod")
+    assert (tmp_path / "results/report.html").read_bytes() == b"with my notes"
+
+
+def test_no_more_is_fetched_than_there_is_room_for(
+    tmp_path: Path, pod: Callable[..., Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = pod()
+    fill(there.share)
+    usage = shutil.disk_usage(tmp_path)
+    room = [len(LEDGER), 19]  # before the ledger, and before all else: 20 bytes
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda _: usage._replace(free=results.SPARE + room.pop(0))
+    )
+    with pytest.raises(Failure, match=r"results: the results need 0.0 kB more and there is room"):
+        results.fetch_all(tmp_path / "results", "pod")
+    assert fetched(tmp_path / "results") == {"ledger.jsonl": LEDGER}
 
 
 # A pod that says what it likes
@@ -400,9 +494,20 @@ def listing(**fields: Any) -> bytes:
 def test_a_list_that_makes_no_sense_is_one_line_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
-    monkeypatch.setattr(files, "talking", lambda *_: says(words))
+    monkeypatch.setattr(results, "talking", lambda *_: says(words))
     with pytest.raises(Failure, match="unexpected list of the share"):
-        files.fetch_all(tmp_path / "inner/results", "pod")
+        results.fetch_all(tmp_path / "inner/results", "pod")
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "report.html", "report.txt", "dead.jsonl"])
+def test_a_result_that_is_larger_than_any_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    words = listing(path=f"output/{name}", size=results.LARGEST + 1)
+    monkeypatch.setattr(results, "talking", lambda *_: says(words))
+    with pytest.raises(Failure, match=r"at most 268435456 are fetched|1 results are missing"):
+        results.fetch_all(tmp_path / "results", "pod")
     assert tree(tmp_path) == {}
 
 
@@ -410,9 +515,9 @@ def test_a_result_that_is_not_what_was_listed_never_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = listing()[:-1] + b"y"
-    monkeypatch.setattr(files, "talking", lambda *_: says(wrong))
+    monkeypatch.setattr(results, "talking", lambda *_: says(wrong))
     with pytest.raises(Failure, match=r"output/report.html: what came has another hash"):
-        files.fetch_all(tmp_path / "results", "pod")
+        results.fetch_all(tmp_path / "results", "pod")
     assert tree(tmp_path) == {}
 
 

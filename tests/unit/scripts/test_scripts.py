@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.cluster.results import RECEIPT
 from tests.support.fleet import until
 from tests.support.stand_ins import JOB, OUTPUTS, ROOT, TOKEN, Cluster, job
 from workload.queue import Queue
@@ -192,6 +193,80 @@ def test_an_interrupted_command_leaves_no_pod_and_no_kubeconfig(
     until(lambda: not cluster.running(), "the command has ended")
 
 
+HOSTILE = "\x1b]52;c;cm0=\x07\x1b[2J\r\u202e\u200b\x9b31m done"
+"""Writes to the clipboard, empties the screen, goes back, turns the line round, colours it."""
+
+SHOWN = r"\x1b]52;c;cm0=\x07\x1b[2J\r\u202e\u200b\x9b31m done"
+
+
+STATE: dict[str, Any] = {
+    "waiting": 0,
+    "committed": 0,
+    "processing": [],
+    "dead": [],
+    "head": {"dataset": None},
+    "halted": None,
+}
+
+
+def package(cluster: Cluster, program: str) -> str:
+    """Make a program that pods run in place of the workload; return its path."""
+    ours = cluster.path / "package/workload"
+    ours.mkdir(parents=True)
+    (ours / "__init__.py").touch()
+    (ours / "__main__.py").write_text(f"import sys\n{program}\n")
+    return str(ours.parent)
+
+
+@pytest.fixture
+def hostile(cluster: Cluster) -> Cluster:
+    """Return a cluster with a pod that prints what it likes, to both streams."""
+    line = HOSTILE.encode() + b"\ttab \xff\n"
+    cluster.package = package(
+        cluster,
+        f"for stream in (sys.stdout, sys.stderr): stream.buffer.write({line!r})\nsys.exit(3)",
+    )
+    return cluster
+
+
+def test_what_a_pod_prints_reaches_a_terminal_with_control_characters_as_escapes(
+    hostile: Cluster,
+) -> None:
+    """Standard output is a terminal; standard error is always for people."""
+    master, terminal = os.openpty()
+    with subprocess.Popen(
+        [ROOT / "scripts/workload.sh", "queue", "status"],
+        env=hostile.set_up(),
+        cwd=hostile.path,
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(terminal)
+        with os.fdopen(master, "rb") as stream:
+            shown = stream.readline()
+            assert process.stderr is not None
+            errors = process.stderr.read()
+            assert process.wait(60) == 3
+    assert shown.decode() == f"{SHOWN}\ttab \N{REPLACEMENT CHARACTER}\r\n"
+    assert errors == f"{SHOWN}\ttab \N{REPLACEMENT CHARACTER}\n"
+
+
+def test_what_a_pod_prints_to_a_file_is_left_as_it_is(hostile: Cluster) -> None:
+    with (hostile.path / "out").open("wb") as stream:
+        subprocess.run(
+            [ROOT / "scripts/workload.sh", "share", "list"],
+            env=hostile.set_up(),
+            cwd=hostile.path,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    assert (hostile.path / "out").read_bytes() == HOSTILE.encode() + b"\ttab \xff\n"
+
+
 # transfer-datasets.sh
 
 
@@ -345,6 +420,35 @@ def test_status_tells_why_an_update_broke_off_before_there_was_a_job(queued: Clu
     assert any(line.endswith("run pulumi up") for line in lines)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps({**STATE, "waiting": HOSTILE}).encode(),
+        json.dumps({**STATE, "dead": [HOSTILE]}).encode(),
+        json.dumps({**STATE, "halted": {"dataset": "x"}}).encode(),
+    ],
+)
+def test_an_answer_of_a_pod_that_makes_no_sense_is_one_line(
+    cluster: Cluster, answer: bytes
+) -> None:
+    cluster.package = package(cluster, f"sys.stdout.buffer.write({answer!r})")
+    done = cluster.run("status")
+    assert done.returncode == 1
+    assert_one_line(done, "no answer from the queue: scripts/workload.sh queue status shows why")
+
+
+def test_status_shows_nothing_of_a_pod_that_a_terminal_acts_on(cluster: Cluster) -> None:
+    letters = [{"dataset": HOSTILE, "kind": HOSTILE, "reason": HOSTILE}]
+    state = {**STATE, "dead": letters, "head": {"dataset": HOSTILE}, "halted": letters[0]}
+    cluster.package = package(cluster, f"print({json.dumps(state)!r})")
+    cluster.pods = [{"metadata": {"name": "w-1"}, "status": {"phase": HOSTILE}}]
+    done = cluster.run("status")
+    assert done.returncode == 3
+    assert done.stdout.replace("\n", "").isprintable()
+
+
 # logs.sh
 
 
@@ -384,7 +488,8 @@ def results(cluster: Cluster) -> dict[str, bytes]:
 
 
 def fetched(cluster: Cluster) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in (cluster.path / "results").iterdir()}
+    found = (cluster.path / "results").iterdir()
+    return {p.name: p.read_bytes() for p in found if p.name != RECEIPT}
 
 
 def test_results_are_fetched_once(cluster: Cluster, results: dict[str, bytes]) -> None:
