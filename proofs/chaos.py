@@ -138,6 +138,7 @@ class Chaos:
         for _, act in self._later:
             act()
         self._later.clear()
+        self.server.revive()
         self.server.wait_until_redundant()
         self._pushed = 0
         self._send(self.manifest)
@@ -155,9 +156,13 @@ class Chaos:
         """Keep work waiting, and something for later, until the last kill."""
         share = min(1.0, (self.kills + 1) / self.plan.kills)
         until = max(2, int(len(self.manifest) * share))
-        if until > self._pushed and self.server.is_redundant():
+        if until <= self._pushed:
+            return
+        if self.server.is_redundant():
             self._send(self.manifest[self._pushed : until])
             self._pushed = until
+        elif not self._busy:
+            self.server.revive()
 
     def _send(self, datasets: list[str]) -> None:
         """Push to the primary that Sentinel names now; a push that is lost changes the order."""

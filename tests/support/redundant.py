@@ -183,6 +183,12 @@ class RedundantRedis:
         until(self._servers[self._killed].revive, "what was killed has ended")
         self.demote_other()
 
+    def revive(self) -> None:
+        """Start again what ended by itself, as a replica does whose disk is full."""
+        revived = [server.revive() for server in self._servers.values()]
+        if any(revived):
+            self.demote_other()
+
     def demote_other(self) -> None:
         """Tell the other server what the Sentinel tells it in up to 18 s: that it is no primary."""
         primary = self.primary_port()
