@@ -16,11 +16,12 @@ from workload.engine.checkpoints import FORMAT, CheckpointStore, load, read_plai
 from workload.engine.ledger import LEDGER_FILE, Projector, read_ledger, sound_lines
 from workload.engine.reconcile import reconcile
 from workload.engine.recovery import Recovery
-from workload.engine.reporting import refresh_report
+from workload.engine.reporting import refresh_report, rewrite_report
 from workload.errors import ChainForgotten, UsageError
 from workload.queue import Commit, DeadLetter, Queue
 from workload.queue.keys import COMMITS, STATE
-from workload.share.store import Share, require_plain_output
+from workload.share.store import Share
+from workload.share.stream import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,7 +220,11 @@ def test_results_are_never_written_or_removed_through_a_link(
     if path.exists():
         path.rmdir()
     path.symlink_to(outside)
-    for use in (share.probe_writable, lambda: require_plain_output(share.root)):
+    for use in (
+        share.probe_writable,
+        lambda: rewrite_report(share.root),
+        lambda: list_files(share.root, "output"),
+    ):
         with pytest.raises(UsageError, match="is a link; results are kept in plain directories"):
             use()
     assert [each.name for each in outside.iterdir()] == ["precious"]
