@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ PREFIX = "model_cpt_"
 """How the published names of checkpoints begin."""
 
 _LONGEST_NAME = 1000
+_CACHED = 1 << 14  # names: a ledger's lines are checked each time that it is written
 _RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIELDS}
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
+@lru_cache(_CACHED)
 def checkpoint_name(dataset: str) -> str:
     """Return the published name for a dataset: `model_cpt_2018-04-01.pkl`."""
     try:
@@ -114,13 +117,15 @@ def check_chain(
 
 
 def _is_dataset(value: object) -> bool:
-    if type(value) is not str or "\0" in value or len(value) > _LONGEST_NAME:
-        return False
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts:
+    return type(value) is str and len(value) <= _LONGEST_NAME and _is_dataset_name(value)
+
+
+@lru_cache(_CACHED)
+def _is_dataset_name(name: str) -> bool:
+    if "\0" in name or name.startswith("/") or ".." in name.split("/"):
         return False
     try:
-        return bool(dataset_stem(value))
+        return bool(dataset_stem(name))
     except WorkloadError:
         return False
 
