@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workload.engine.chain import ChainState, read, train
-from workload.engine.checkpoints import checkpoint_name
+from workload.engine.records import checkpoint_name
 from workload.errors import UsageError
 from workload.fraud.report import text_entry
 from workload.fraud.trainer import FraudTrainer

@@ -195,7 +195,9 @@ def _tcp_server() -> Iterator[tuple[EmbeddedRedis, str]]:
         for tries_left in reversed(range(5)):
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
             port = free_port()
-            server = EmbeddedRedis(directory, options=("--port", str(port)))
+            server = EmbeddedRedis(  # peers may use any command
+                directory, options=("--port", str(port)), renamed=()
+            )
             try:
                 stack.enter_context(server)
             except WorkloadError:

@@ -67,6 +67,7 @@ class RedundantRedis:
                     "0",
                     *options,
                 ),
+                renamed=(),  # a Sentinel commands its servers
             )
             for port in self._ports[:2]
         }

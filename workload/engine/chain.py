@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from workload.engine import canonical, memory, numeric
-from workload.engine.checkpoints import FORMAT, checkpoint_name, load, read_plain
+from workload.engine.checkpoints import FORMAT, load, read_plain
+from workload.engine.records import checkpoint_name
 from workload.errors import DatasetRefused, UsageError
 from workload.share.dataset_file import read_file
 from workload.share.durable import sha256
@@ -98,7 +99,7 @@ class ChainState(Generic[M]):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
         try:
-            content = read_plain(path)
+            content = read_plain(path, links=True)
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from error
         try:

@@ -7,48 +7,36 @@ unused file behind but never replace a committed one.
 
 from __future__ import annotations
 
-import datetime as dt
 import errno
-import math
 import os
-import re
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from workload.engine.canonical import decode
-from workload.errors import DatasetFailed, DatasetRefused, UsageError, WorkloadError
-from workload.share.dataset_file import dataset_stem
+from workload.engine.records import (
+    PREFIX,
+    check_commit,
+    check_record,
+    checkpoint_name,
+    is_hash,
+    ledger_record,
+)
+from workload.errors import DatasetFailed, UsageError
 from workload.share.durable import replacing, sha256, write_atomic, writing
 from workload.share.store import NotVisible, Share
-from workload.text import printable
-from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 FORMAT = "batch-aiml checkpoint 3"
-_PREFIX = "model_cpt_"
-_LONGEST_NAME = 1000
-_RECORD = {"order", "dataset", "date", "sha256", "base", "checkpoint_file", *FIELDS}
-_PUBLISHED = re.compile(rf"{_PREFIX}[^/\0]+\.pkl")
-_HASH = re.compile(r"[0-9a-f]{64}")
+
+REBUILD = "`workload queue rebuild` makes the records again from the files"
 
 MAX_BYTES = 4 << 30
 """Largest checkpoint that is written and read: 4 GiB."""
-
-
-def checkpoint_name(dataset: str) -> str:
-    """Return the published name for a dataset: `model_cpt_2018-04-01.pkl`."""
-    try:
-        stem = dataset_stem(dataset)
-    except DatasetRefused:  # of a record that no worker has written
-        stem = PurePosixPath(dataset).stem
-    return f"{_PREFIX}{stem}.pkl"
 
 
 def load(content: bytes, what: str) -> dict[str, Any]:
@@ -74,137 +62,34 @@ def load(content: bytes, what: str) -> dict[str, Any]:
     return tree
 
 
-def ledger_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint's record as the ledger holds it: values of JSON.
-
-    NumPy's numbers are Python's, and one that is not finite, for which JSON has nothing, is None.
-
-    Raises:
-        ValueError: bytes or an array are in it; the message says where.
-    """
-    return {key: _json_value(value, key) for key, value in record.items()}
-
-
-def _json_value(value: object, where: str) -> object:
-    if isinstance(value, np.generic):
-        value = value.item()
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case None | bool() | int() | float() | str():
-            return value
-        case dict():
-            return {key: _json_value(each, f"{where}.{key}") for key, each in value.items()}
-        case list():
-            return [_json_value(each, f"{where}.{number}") for number, each in enumerate(value)]
-        case _:
-            raise ValueError(
-                f"{printable(where)[:300]}: the ledger can't hold {type(value).__name__}; allowed "
-                "among metrics and facts are numbers, texts, None, and lists and dicts of them"
-            )
-
-
-def check_record(record: Mapping[str, Any]) -> None:
-    """Check the fields of a record that this program relies on.
-
-    Raises:
-        ValueError: one is missing, or is not what the chain writes.
-    """
-    if missing := sorted(_RECORD - record.keys()):
-        raise ValueError(f"its ledger record lacks {', '.join(missing)}")
-    for field, fits in _FITS.items():
-        if field in record and not fits(record[field]):
-            shown = repr(record[field])[:100] if isinstance(record[field], str) else "another type"
-            raise ValueError(f"the {field} in its record is {shown}")
-    name = checkpoint_name(record["dataset"])
-    if record["checkpoint_file"] != name:
-        raise ValueError(f"the checkpoint_file in its record is not {name}")
-
-
-def check_names(record: Mapping[str, Any]) -> None:
-    """Check that a record, of the ledger or from Redis, names no file but those of checkpoints.
-
-    Raises:
-        ValueError: it does.
-    """
-    name = record.get("checkpoint_file")
-    if (
-        type(name) is not str
-        or not _PUBLISHED.fullmatch(name)
-        or not _is_hash(record["checkpoint"])
-    ):
-        raise ValueError("a record names another file than a checkpoint")
-
-
-def _is_dataset(value: object) -> bool:
-    if type(value) is not str or "\0" in value or len(value) > _LONGEST_NAME:
-        return False
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts:
-        return False
-    try:
-        return bool(dataset_stem(value))
-    except WorkloadError:
-        return False
-
-
-def _is_date(value: object) -> bool:
-    try:
-        return type(value) is str and dt.date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
-def _is_hash(value: object) -> bool:
-    return type(value) is str and _HASH.fullmatch(value) is not None
-
-
-def _is_text_map(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        type(each) is str for pair in value.items() for each in pair
-    )
-
-
-_FITS: dict[str, Callable[[object], bool]] = {
-    "order": lambda value: type(value) is int and 0 < value <= 1 << 53,
-    "rows": lambda value: type(value) is int and 0 <= value <= 1 << 53,
-    "dataset": _is_dataset,
-    "date": _is_date,
-    "sha256": _is_hash,
-    "base": lambda value: value is None or _is_hash(value),
-    "checkpoint": _is_hash,
-    "checkpoint_file": lambda value: type(value) is str,
-    "trainer": lambda value: type(value) is str,
-    "headline": lambda value: isinstance(value, list) and all(type(i) is str for i in value),
-    "options": _is_text_map,
-    "metrics": lambda value: isinstance(value, dict),
-}
-"""What the fields of a record must be."""
-
-
-def read_plain(path: Path, last: int | None = None) -> bytes:
-    """Return the bytes of a checkpoint file; links are followed, pipes are not waited for.
+def read_plain(
+    path: Path, last: int | None = None, *, most: int = MAX_BYTES, links: bool = False
+) -> bytes:
+    """Return the bytes of a file of `output`; pipes are not waited for.
 
     Args:
         path: the file.
         last: how many of its last bytes; None for all.
+        most: largest file that is read, in bytes.
+        links: whether the file may be a link.
 
     Raises:
-        ValueError: it is no plain file, or larger than `MAX_BYTES`.
+        ValueError: it is no plain file, or larger than `most`.
         OSError: it can't be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        no_links = 0 if links else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | no_links)
     except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link to itself, a socket
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
             raise ValueError("not a plain file") from error
         raise
     with os.fdopen(descriptor, "rb") as stream:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("not a plain file")
-        if found.st_size > MAX_BYTES:
-            raise ValueError(f"{found.st_size} bytes; at most {MAX_BYTES} are read")
+        if found.st_size > most:
+            raise ValueError(f"{found.st_size} bytes; at most {most} are read")
         if last is not None:
             stream.seek(max(0, found.st_size - last))
         return stream.read()
@@ -241,7 +126,10 @@ class CheckpointStore:
 
         Raises:
             DatasetFailed: they stayed invisible, or the file has another content.
+            UsageError: `digest` is no hash.
         """
+        if not is_hash(digest):
+            raise UsageError(f"{digest!r:.100}: no hash of a checkpoint; {REBUILD}")
         published = self.share.output / checkpoint_name(dataset)
 
         def look() -> bytes:
@@ -274,15 +162,13 @@ class CheckpointStore:
             ShareUnusable: the share is full or can't be written.
         """
         try:
-            check_names(record)
+            check_commit(record)
         except ValueError as error:
-            raise UsageError(
-                f"{self.share.output}: {error}; `workload queue rebuild` makes the records again"
-            ) from error
+            raise UsageError(f"{self.share.output}: {error}; {REBUILD}") from error
         immutable = self._immutable(record["checkpoint"])
         published = self.share.output / record["checkpoint_file"]
         with suppress(OSError):
-            if published.samefile(immutable):
+            if os.path.samestat(published.lstat(), immutable.lstat()):
                 return
         if _content(published, record["checkpoint"]) is not None:
             return
@@ -299,7 +185,7 @@ class CheckpointStore:
         if not records:
             return set()
         with os.scandir(self.share.output) as entries:  # one request for all names
-            names = {each.name for each in entries if not each.is_symlink() or Path(each).exists()}
+            names = {each.name for each in entries if not each.is_symlink()}
         return {
             record["checkpoint"]
             for record in records
@@ -313,8 +199,8 @@ class CheckpointStore:
         Raises:
             UsageError: a directory has the name of one.
         """
-        for path in sorted(self.share.output.glob(f"{_PREFIX}*.pkl")):
-            if path.is_dir():
+        for path in sorted(self.share.output.glob(f"{PREFIX}*.pkl")):
+            if path.is_dir() and not path.is_symlink():
                 raise UsageError(f"{path}: a directory where a checkpoint goes; move it away")
             record: dict[str, Any] = {}
             with suppress(ValueError, FileNotFoundError):

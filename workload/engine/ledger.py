@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workload.engine.checkpoints import CheckpointStore, check_names, read_plain
+from workload.engine.checkpoints import REBUILD, CheckpointStore, read_plain
+from workload.engine.records import check_chain, check_commit
 from workload.errors import ChainForgotten, UsageError
 from workload.queue import Commit, Queue
 from workload.share.durable import sha256, write_in_turn, writing
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from workload.share.store import Share
 
 LEDGER_FILE = "ledger.jsonl"
+
+MAX_BYTES = 1 << 30
+"""Largest ledger that is written and read: 1 GiB, some 400,000 days."""
 
 _TAIL_BYTES = 1 << 16
 
@@ -66,12 +71,9 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         UsageError: the file is not a ledger.
     """
     try:
-        content = read_plain(path)
-        lines = [json.loads(line) for line in content.decode().splitlines()]
-        if not all(isinstance(line, dict) and line.keys() >= _FIELDS for line in lines):
-            raise ValueError("a line lacks fields")  # noqa: TRY301
-        for line in lines:
-            check_names(line)
+        content = read_plain(path, most=MAX_BYTES)
+        lines = [_line(text) for text in content.decode().splitlines()]
+        check_chain(lines)
     except FileNotFoundError:
         return []
     except ValueError as error:
@@ -80,6 +82,51 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
             "`workload queue rebuild` writes it again"
         ) from error
     return lines
+
+
+def sound_lines(share: Share) -> list[dict[str, Any]]:
+    """Return the ledger's lines up to the first that does not continue the chain."""
+    lines: list[dict[str, Any]] = []
+    with suppress(FileNotFoundError, ValueError):
+        for text in read_plain(share.output / LEDGER_FILE, most=MAX_BYTES).splitlines():
+            line = _line(text)
+            check_chain([line], lines[-1] if lines else None)
+            lines.append(line)
+    return lines
+
+
+def _line(text: str | bytes) -> dict[str, Any]:
+    """Return a line of the ledger; raise ValueError when it is none."""
+    try:
+        line = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a line is nested too deep") from error
+    if not isinstance(line, dict) or not line.keys() >= _FIELDS:
+        raise ValueError("a line lacks fields")
+    return line
+
+
+def committed(queue: Queue, start: int = 0) -> list[Commit]:
+    """Return the commits in Redis from position `start` on, once they are checked.
+
+    Args:
+        queue: where they are.
+        start: position of the first; -1 for the last commit alone.
+
+    Raises:
+        UsageError: one is none that a worker makes, or does not continue the chain.
+    """
+    commits = queue.commits(start)
+    records = [commit.record for commit in commits]
+    try:
+        if start == 0:
+            check_chain(records)
+        elif records:
+            check_commit(records[0])
+            check_chain(records[1:], records[0])
+    except ValueError as error:
+        raise UsageError(f"a commit in Redis: {error}; {REBUILD}") from error
+    return commits
 
 
 def last_line(path: Path) -> dict[str, Any] | None:
@@ -91,19 +138,20 @@ def last_line(path: Path) -> dict[str, Any] | None:
     size = _TAIL_BYTES
     try:
         while True:
-            tail = read_plain(path, last=size)
+            tail = read_plain(path, last=size, most=MAX_BYTES)
             lines = tail.splitlines()
             if len(tail) < size or len(lines) > 1:
                 break
             size *= 8
-        line = json.loads(lines[-1]) if lines else None
-        if line is None or (isinstance(line, dict) and line.keys() >= _FIELDS):
-            return line
+        if not lines:
+            return None
+        line = _line(lines[-1])
+        check_commit(line)
     except FileNotFoundError:
         return None
     except ValueError:
-        pass
-    return read_ledger(path)[-1]  # says what is wrong
+        return read_ledger(path)[-1]  # says what is wrong
+    return line
 
 
 @dataclass(slots=True)
@@ -139,7 +187,7 @@ class Projector:
         proven: set[str] = set()
         while True:
             known = len(self._lines)
-            commits = self.queue.commits(max(0, known - 1))
+            commits = committed(self.queue, max(0, known - 1))
             if known:  # the last known commit again: it tells whether the chain is still the same
                 if _checkpoints(commits[:1]) != [self._lines[-1]["checkpoint"]]:
                     self._lines, self._written = [], -1
@@ -181,7 +229,7 @@ class Projector:
             ChainForgotten: the ledger proves commits that Redis does not know.
         """
         chain = [line["checkpoint"] for line in self._lines]
-        newer = _checkpoints(self.queue.commits(max(0, len(chain) - 1)))
+        newer = _checkpoints(committed(self.queue, max(0, len(chain) - 1)))
         if chain and newer[:1] != chain[-1:]:
             raise _Outdated
         proven = [line["checkpoint"] for line in ledger]
@@ -221,15 +269,18 @@ def write_ledger(
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     path = share.output / LEDGER_FILE
     with writing(path):
-        if path.is_file() and path.read_bytes() == content:
-            return True
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path}: would have {len(content)} bytes; at most {MAX_BYTES}")
+        with suppress(FileNotFoundError, ValueError):
+            if read_plain(path) == content:
+                return True
         return write_in_turn(path, content, lambda: check(ledger_if_any(share)))
 
 
 def ledger_hash(share: Share) -> str:
     """Return the hash of the ledger file as it is; of no bytes when there is none."""
     try:
-        return sha256(read_plain(share.output / LEDGER_FILE))
+        return sha256(read_plain(share.output / LEDGER_FILE, most=MAX_BYTES))
     except (FileNotFoundError, ValueError):
         return sha256(b"")
 

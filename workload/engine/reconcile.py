@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workload.engine.chain import read
-from workload.engine.checkpoints import CheckpointStore, check_record
+from workload.engine.checkpoints import CheckpointStore
 from workload.engine.ledger import (
     LEDGER_FILE,
     Projector,
     commit_of,
+    committed,
     ledger_hash,
-    ledger_if_any,
     read_ledger,
+    sound_lines,
 )
 from workload.errors import ChainForgotten, DatasetRefused, DatasetTooLarge, UsageError
 from workload.queue import Commit, DeadLetter
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from workload.queue import Queue
+    from workload.queue import Queue, Status
     from workload.share.store import Share
     from workload.trainers.protocol import Trainer
 
@@ -49,14 +50,13 @@ def reconcile(queue: Queue, share: Share) -> int:
         UsageError: the two chains contradict each other, or checkpoints lie on the share that
             neither knows.
     """
-    if (void := queue.void_ledger()) is not None:
-        if void == ledger_hash(share):
-            Projector(share, queue).project()  # a rebuild was cut short
-        queue.set_void_ledger(None)
+    _finish_rebuild(queue, share)
     lines = read_ledger(share.output / LEDGER_FILE)
     ledger = [line["checkpoint"] for line in lines]
-    commits, status = queue.commits(), queue.status()
+    commits, status = committed(queue), queue.status()
     chain = [commit.record["checkpoint"] for commit in commits]
+    if not _ends_at_head(queue, chain, status):
+        return reconcile(queue, share)  # others went on meanwhile
     if not ledger and not chain and not status.torn:
         stray = next(share.output.glob("model_cpt_*.pkl"), None)
         if stray is None:
@@ -82,6 +82,32 @@ def reconcile(queue: Queue, share: Share) -> int:
     else:
         return 0
     return len(given) if restored else reconcile(queue, share)  # another did it, or went on
+
+
+def _finish_rebuild(queue: Queue, share: Share) -> None:
+    """Write the ledger of a rebuild that was cut short."""
+    if (void := queue.void_ledger()) is not None:
+        if void == ledger_hash(share):
+            Projector(share, queue).project()
+        queue.set_void_ledger(None)
+
+
+def _ends_at_head(queue: Queue, chain: Sequence[str], status: Status) -> bool:
+    """Return whether a chain ends at the head; False when both must be looked at again.
+
+    Raises:
+        UsageError: Redis names a head that is not its last commit.
+    """
+    head = status.head.checkpoint
+    if status.torn or head == (chain[-1] if chain else None):
+        return True
+    end = [commit.record["checkpoint"] for commit in committed(queue, -1)]
+    if end != [head] and queue.status().head == status.head:
+        raise UsageError(
+            f"{status.head.dataset}: Redis names it as the head of the chain, and it is not the "
+            f"last commit; {_REBUILD}"
+        )
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +144,7 @@ def rebuild(
     """
     store = CheckpointStore(share)
     published = dict(store.published())
-    ledger = {line["dataset"]: commit_of(line) for line in _sound_lines(share)}
+    ledger = {line["dataset"]: commit_of(line) for line in sound_lines(share)}
     records = _proven(store, ledger, published.values())
     for learned in records.values():
         require_name(trainer.name, learned)
@@ -174,17 +200,6 @@ def _publish_only(
         store.publish(record)
 
 
-def _sound_lines(share: Share) -> list[dict[str, Any]]:
-    """Return the ledger's lines up to the first that the chain would not have written."""
-    lines = ledger_if_any(share)
-    for number, line in enumerate(lines):
-        try:
-            check_record(line)
-        except ValueError:
-            return lines[:number]
-    return lines
-
-
 def _proven(
     store: CheckpointStore,
     ledger: Mapping[str, Commit],
@@ -221,7 +236,7 @@ def _continues(
 
 def any_record(share: Share) -> dict[str, Any]:
     """Return the record of a checkpoint on the share; empty when there is none."""
-    if lines := _sound_lines(share):
+    if lines := sound_lines(share):
         return lines[0]
     published = CheckpointStore(share).published()
     return next((record for _, record in published if record), {})

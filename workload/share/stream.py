@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from workload.errors import UsageError, WorkloadError
 from workload.share.durable import rename, sha256, writing
 from workload.share.listing import is_dataset
-from workload.share.store import OUTPUT, TESTING, TRAINING
+from workload.share.store import OUTPUT, TESTING, TRAINING, require_plain_output
 from workload.share.transfer import is_there, require_one_format
 
 if TYPE_CHECKING:
@@ -71,7 +71,12 @@ def list_files(root: Path, area: str) -> list[SharedFile]:
     Args:
         root: of the share.
         area: `datasets` or `output`.
+
+    Raises:
+        UsageError: `output` is a link.
     """
+    if area == OUTPUT:
+        require_plain_output(root)
     found = []
     for folder in _FOLDERS[area]:
         directory = root / folder

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from workload.engine.canonical import encode
 from workload.engine.checkpoints import (
     FORMAT,
     CheckpointStore,
-    checkpoint_name,
     load,
     read_plain,
 )
+from workload.engine.records import checkpoint_name
 from workload.errors import DatasetFailed, ShareUnusable
 from workload.share.store import Share
 
@@ -49,12 +50,12 @@ def checkpoint(number: int, **other: object) -> bytes:
     return encode({"format": FORMAT, "record": {**RECORD, **other}, "number": number})
 
 
-def record(content: bytes) -> dict[str, str]:
+def record(content: bytes) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
-    return {"checkpoint": digest, "checkpoint_file": NAME, "dataset": DATASET}
+    return {**RECORD, "checkpoint": digest}
 
 
-def committed(store: CheckpointStore, content: bytes) -> dict[str, str]:
+def committed(store: CheckpointStore, content: bytes) -> dict[str, Any]:
     """Write and publish; return the record."""
     store.write(content)
     store.publish(record(content))

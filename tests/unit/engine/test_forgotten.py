@@ -16,6 +16,7 @@ from workload.engine.settings import Settings
 from workload.engine.signals import Termination
 from workload.engine.worker import Worker
 from workload.errors import ExitCode, QueueUnavailable, UsageError
+from workload.local.redis_server import RENAMED, EmbeddedRedis
 from workload.queue import Limits, Queue, RetryPolicy, connect
 from workload.queue.connection import Connection
 from workload.queue.keys import CLAIMS, COMMITS, EVENTS, KEYS, WAITING
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from workload.local.redis_server import EmbeddedRedis
     from workload.queue import Lease
     from workload.share.dataset_file import DatasetFile
 
@@ -141,6 +141,14 @@ class World:
         self.stranger.flushall()
         for key, content in self.image.items():
             self.raw.restore(key, 0, content)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """Yield a server whose keys can be put back to what they were."""
+    renamed = tuple(name for name in RENAMED if name != "RESTORE")
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), renamed=renamed) as running:
+        yield running
 
 
 @pytest.fixture

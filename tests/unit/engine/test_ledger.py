@@ -16,7 +16,6 @@ from workload.errors import ChainForgotten, DatasetFailed, UsageError
 from workload.queue import Commit, Queue, RetryPolicy, connect
 from workload.share import durable
 from workload.share.store import Share
-from workload.trainers.identity import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,10 +43,13 @@ def chain(share: Share, days: int, *, salt: str = "") -> list[Commit]:
             "order": day,
             "dataset": f"datasets/training/2018-04-0{day}.pkl",
             "date": f"2018-04-0{day}",
+            "sha256": "0" * 64,
             "base": base,
             "checkpoint": CheckpointStore(share).write(content),
             "checkpoint_file": f"model_cpt_2018-04-0{day}.pkl",
-            **dict.fromkeys(FIELDS),
+            "trainer": "any",
+            "headline": [],
+            "options": {},
         }
         base = record["checkpoint"]
         commits.append(Commit(record, attempts=0, crashes=1, committed=1.5))

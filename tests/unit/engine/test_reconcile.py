@@ -211,7 +211,8 @@ def test_new_share_and_new_redis_have_nothing_to_reconcile(tmp_path: Path, queue
 
 def test_chains_that_differ_are_refused_in_one_line_and_nothing_changes(world: World) -> None:
     lines = world.lines()
-    _write_ledger(world.share, [lines[0], {**lines[1], "checkpoint": "0" * 64}, *lines[2:]])
+    lines[1]["checkpoint"] = lines[2]["base"] = "0" * 64
+    _write_ledger(world.share, lines)
     before = world.ledger.read_bytes()
     for commits in (world.queue.commits(), world.queue.commits()[:2]):
         world.queue.replace(commits)
@@ -537,10 +538,10 @@ def test_record_that_leads_out_of_the_share_writes_and_removes_nothing_there(
 def test_ledger_and_redis_can_not_name_a_file_to_write(world: World, name: str) -> None:
     lines = world.lines()
     hostile = {**lines[3], "checkpoint_file": name}
-    with pytest.raises(UsageError, match="names another file than a checkpoint"):
+    with pytest.raises(UsageError, match="the checkpoint_file in its record is not model_cpt_"):
         CheckpointStore(world.share).publish(hostile)
     world.ledger.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:3], hostile]))
-    with pytest.raises(UsageError, match="names another file than a checkpoint"):
+    with pytest.raises(UsageError, match="the checkpoint_file in its record is not model_cpt_"):
         world.lines()
 
 

@@ -375,7 +375,7 @@ def test_share_that_cannot_be_written_is_one_line_and_loses_nothing(
     shutil.rmtree(share / "output", ignore_errors=True)
     (share / "output").symlink_to("/proc/nowhere")
     worker = crew.start()
-    assert worker.wait() == 1
+    assert worker.wait() == 2
     assert str(share / "output") in _text(worker.log).splitlines()[-1]
     assert len(queue.client.lrange("datasets", 0, -1)) == DAYS
     (share / "output").unlink()

@@ -14,7 +14,6 @@ from workload.errors import ShareUnusable, UsageError
 from workload.fraud.simulator import simulate
 from workload.local import run as local_run
 from workload.local import share_queue
-from workload.local.redis_server import remove_socket
 from workload.local.run import Simulation
 from workload.queue import connect
 from workload.share.store import Share
@@ -110,35 +109,6 @@ def test_any_temporary_directory_serves(
         with share_queue.reach(tmp_path / "share") as url:
             assert connect(url).ping()
     assert list(temporary.iterdir()) == []
-
-
-def test_socket_of_a_run_that_was_killed_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    ours, foreign = tmp_path / "workload-killed", tmp_path / "workload-data"
-    for folder in (ours, foreign):
-        folder.mkdir()
-        (folder / "redis.sock").touch()
-    (foreign / "mine").touch()
-    other = tmp_path / "elsewhere"
-    other.mkdir()
-    (other / "redis.sock").touch()
-    for folder in (ours, foreign, other):
-        remove_socket(f"unix://{folder}/redis.sock")
-    assert not ours.exists()
-    assert (foreign / "mine").exists()
-    assert (other / "redis.sock").exists()
-
-
-def test_share_forgets_the_address_of_a_killed_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / "workload-killed"
-    left.mkdir()
-    (left / "redis.sock").touch()
-    (tmp_path / "share/.redis").mkdir(parents=True)
-    (tmp_path / "share/.redis/address").write_text(f"unix://{left}/redis.sock")
-    with share_queue.serve(tmp_path / "share"):
-        assert not left.exists()
 
 
 def test_unfinished_files_are_swept_once_nobody_can_write_them(tmp_path: Path) -> None:

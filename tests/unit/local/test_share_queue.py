@@ -195,7 +195,7 @@ class TestReadOnly:
 def test_share_that_can_not_be_written_is_one_line_for_who_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".redis").mkdir()
+    (tmp_path / ".redis").mkdir(0o700)
 
     def refused(*_: object) -> int:
         raise PermissionError(13, "Permission denied")

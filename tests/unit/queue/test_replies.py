@@ -16,14 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis._parsers.base import BaseParser
 
+from tests.unit.conftest import SERVERS
 from workload.errors import ExitCode, QueueUnavailable, UsageError, WorkloadError
+from workload.local.redis_server import EmbeddedRedis
 from workload.queue import Claimed, Queue, RetryPolicy, Turn, connect
 from workload.queue.addresses import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from workload.local.redis_server import EmbeddedRedis
 
 SETTINGS = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -59,6 +60,16 @@ def call(error: Exception, *, failures: int = 1, seconds: float = 5.0) -> str:
         return "done"
 
     return RetryPolicy(seconds, lambda _: None).call(command)
+
+
+@pytest.fixture(scope="module", params=sorted(SERVERS))
+def any_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedRedis]:
+    """Yield each of the servers in turn, which can be told what these tests are about."""
+    directory = tmp_path_factory.mktemp("redis")
+    with EmbeddedRedis(directory, SERVERS[request.param], renamed=()) as server:
+        yield server
 
 
 @pytest.mark.parametrize("line", PASSING)
