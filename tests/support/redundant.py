@@ -31,9 +31,12 @@ sentinel down-after-milliseconds {service} 500
 sentinel failover-timeout {service} 2000
 """
 
-_QUICK = ("info-period", "200", "ping-period", "100", "publish-period", "100", "ask-period", "100")
-"""Milliseconds that Redis 7 lets a test shorten: a server may learn only after 18 s that it is
-demoted."""
+_QUICK = (
+    *("info-period", "200", "ping-period", "100", "publish-period", "100", "ask-period", "100"),
+    *("tilt-trigger", "60000", "tilt-period", "1000"),
+)
+"""Milliseconds that Redis 7 lets a test choose: a server may learn only after 18 s that it is
+demoted, and a Sentinel that was kept waiting for 2 s does nothing for 30 s."""
 
 _PORTS = range(15_000, 32_000)
 """Below those that the system gives to clients, which might take the port of a killed server."""

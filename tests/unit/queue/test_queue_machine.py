@@ -36,7 +36,8 @@ from tests.support.queue_model import Model
 from workload.engine.checkpoints import CheckpointStore
 from workload.engine.ledger import Projector, read_ledger
 from workload.engine.reconcile import reconcile
-from workload.errors import LeaseLost
+from workload.engine.records import checkpoint_name
+from workload.errors import ChainForgotten, LeaseLost
 from workload.local.redis_server import EmbeddedRedis
 from workload.queue import (
     Claimed,
@@ -51,9 +52,8 @@ from workload.queue import (
     connect,
 )
 from workload.share.store import Share
-from workload.trainers.identity import FIELDS
 
-DATASETS = [f"2018-04-0{day}" for day in range(1, 7)]
+DATASETS = [f"2018-04-0{day}.pkl" for day in range(1, 7)]
 LIMITS = Limits(lease_seconds=3600.0, max_attempts=3, crash_limit=4)
 MARKER = b"history"
 RESTARTS = 2
@@ -262,12 +262,16 @@ class Histories(RuleBasedStateMachine):
         content = json.dumps([base, lease.dataset]).encode()
         checkpoint = CheckpointStore(self.share).write(content)
         record = {
+            "order": len(self.model.commits) + 1,
             "dataset": lease.dataset,
-            "date": lease.dataset,
+            "date": lease.dataset.removesuffix(".pkl"),
+            "sha256": "0" * 64,
             "base": base,
             "checkpoint": checkpoint,
-            "checkpoint_file": f"model_cpt_{lease.dataset}.pkl",
-            **dict.fromkeys(FIELDS),
+            "checkpoint_file": checkpoint_name(lease.dataset),
+            "trainer": "any",
+            "headline": [],
+            "options": {},
         }
         expected = self.model.commit(lease.dataset, lease.token, base, checkpoint)
         for _ in range(1 + reply_lost):
@@ -362,7 +366,16 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2))
     def worker_publishes(self, number: int) -> None:
-        Projector(self.share, self.workers[number].queue).project()
+        worker = self.workers[number]
+        before = len(read_ledger(self.share.output / "ledger.jsonl"))
+        try:
+            Projector(self.share, worker.queue).project()
+        except ChainForgotten:
+            assert before > len(self.model.commits)
+            self._reconcile(worker)
+            Projector(self.share, worker.queue).project()
+        else:
+            assert before <= len(self.model.commits)
         lines = read_ledger(self.share.output / "ledger.jsonl")
         if self.model.commits:
             assert [line["checkpoint"] for line in lines] == [
