@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import redis
 
 from tests.support.fleet import until
 from workload.engine.processes import module_environment, python
-from workload.local.redis_server import EmbeddedRedis, find_redis_server
+from workload.local.redis_server import EmbeddedRedis, EndedAtStart, find_redis_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,14 +185,28 @@ class RedundantRedis:
 
     def start_killed(self) -> None:
         """Start again what was killed; it follows, unless it still is the primary."""
-        until(self._servers[self._killed].revive, "what was killed has ended")
+        until(lambda: self._revive(self._killed), "what was killed has ended")
         self.demote_other()
 
     def revive(self) -> None:
         """Start again what ended by itself, as a replica does whose disk is full."""
-        revived = [server.revive() for server in self._servers.values()]
+        revived = [self._revive(port) for port in self._servers]
         if any(revived):
             self.demote_other()
+
+    def _revive(self, port: int) -> bool:
+        """Start a server again if it has ended; from nothing if it can't load its files.
+
+        A full disk can leave such files. The other server has the data, once it is the primary.
+        """
+        server = self._servers[port]
+        try:
+            return server.revive()
+        except EndedAtStart:
+            until(lambda: self.primary_port() != port, "the spare is promoted")
+            shutil.rmtree(server.directory)
+            server.start()
+            return True
 
     def demote_other(self) -> None:
         """Tell the other server what the Sentinel tells it in up to 18 s: that it is no primary."""
