@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.hostile import encoded
 from workload.errors import DatasetRefused
 from workload.fraud.transactions import Day, day_from_file, day_from_frame
 from workload.readers import parquet as readers_parquet
@@ -44,17 +45,6 @@ def frame(**columns: Any) -> pd.DataFrame:
     return rows.assign(**columns)
 
 
-def content(rows: pd.DataFrame, suffix: str) -> bytes:
-    sink = io.BytesIO()
-    if suffix == ".pkl":
-        rows.to_pickle(sink)
-    elif suffix == ".parquet":
-        rows.to_parquet(sink)
-    else:
-        rows.to_csv(sink, index=False)
-    return sink.getvalue()
-
-
 def of_bytes(data: bytes, suffix: str, date: dt.date | None = DATE, **options: Any) -> Day:
     return day_from_file(DatasetFile(f"2018-04-01{suffix}", date, data, ""), **options)
 
@@ -62,7 +52,7 @@ def of_bytes(data: bytes, suffix: str, date: dt.date | None = DATE, **options: A
 def read(rows: pd.DataFrame, suffix: str) -> Day:
     if suffix == "frame":
         return day_from_frame(rows, date=DATE)
-    return of_bytes(content(rows, suffix), suffix)
+    return of_bytes(encoded(rows, suffix), suffix)
 
 
 def refusal(rows: pd.DataFrame, suffix: str) -> str:
@@ -179,7 +169,7 @@ def test_a_decimal_that_is_no_integer_is_refused_with_its_row(
 
 
 def test_a_float_that_may_have_been_another_integer_is_refused() -> None:
-    data = content(frame(), ".csv").replace(b"9007199254740993", b"9007199254740993.0")
+    data = encoded(frame(), ".csv").replace(b"9007199254740993", b"9007199254740993.0")
     with pytest.raises(DatasetRefused, match=r"TERMINAL_ID, row 1: .* is not an exact integer"):
         of_bytes(data, ".csv")
 
@@ -334,7 +324,7 @@ def test_a_zone_that_only_a_database_knows_is_refused_in_objects_of_a_pickle() -
     ],
 )
 def test_what_is_wrong_with_a_header_is_said(change: Callable[[str], Any], reason: str) -> None:
-    data = change(content(frame(), ".csv").decode())
+    data = change(encoded(frame(), ".csv").decode())
     with pytest.raises(DatasetRefused) as refused:
         of_bytes(data if isinstance(data, bytes) else data.encode(), ".csv")
     assert str(refused.value).startswith(reason)
@@ -348,13 +338,13 @@ def test_a_label_of_another_name_is_named_in_every_format(suffix: str) -> None:
 
 @pytest.mark.parametrize("begin", [b"\xef\xbb\xbf", b"\n\r\n", b""])
 def test_a_csv_may_begin_with_a_mark_or_empty_lines(begin: bytes) -> None:
-    assert of_bytes(begin + content(frame(), ".csv"), ".csv").rows == 2
+    assert of_bytes(begin + encoded(frame(), ".csv"), ".csv").rows == 2
 
 
 def test_a_column_of_a_csv_that_is_not_utf_8_is_named_only_if_it_is_needed() -> None:
-    data = content(frame(NOTE=["a", "ö"]), ".csv").decode().encode("latin-1")
+    data = encoded(frame(NOTE=["a", "ö"]), ".csv").decode().encode("latin-1")
     assert of_bytes(data, ".csv").rows == 2
-    data = content(frame(TX_AMOUNT=["1", "ö"]), ".csv").decode().encode("latin-1")
+    data = encoded(frame(TX_AMOUNT=["1", "ö"]), ".csv").decode().encode("latin-1")
     with pytest.raises(DatasetRefused, match=r"column TX_AMOUNT, row 1: b'\\xf6' is not UTF-8"):
         of_bytes(data, ".csv")
 
@@ -414,7 +404,7 @@ def test_a_few_bytes_of_repeated_text_are_refused_unexpanded(name: str, reason: 
 
 def test_one_text_named_many_times_in_a_pickle_is_refused_unexpanded() -> None:
     long = "1" * 20_000
-    data = content(
+    data = encoded(
         pd.concat([frame()] * 10_000).assign(TX_DATETIME=objects([long] * 20_000)), ".pkl"
     )
 
@@ -478,6 +468,6 @@ def test_lines_of_a_csv_are_counted_before_they_are_parsed(
 
 
 def test_columns_of_a_csv_that_nobody_asks_for_are_not_decoded() -> None:
-    data = content(frame(NOTE=["x" * 5_000_000, "y" * 5_000_000]), ".csv")
-    bare = content(frame(), ".csv")
+    data = encoded(frame(NOTE=["x" * 5_000_000, "y" * 5_000_000]), ".csv")
+    bare = encoded(frame(), ".csv")
     assert peak(lambda: of_bytes(data, ".csv")) - peak(lambda: of_bytes(bare, ".csv")) < 15_000_000

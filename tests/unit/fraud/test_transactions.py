@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
-import io
 import os
 import pickle
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.hostile import encoded
 from workload.errors import DatasetRefused
 from workload.fraud import transactions
 from workload.fraud.transactions import Day, day_from_frame, read_day
@@ -52,14 +52,8 @@ FORMATS = (".pkl", ".parquet", ".csv", ".csv.gz")
 
 
 def encode(rows: pd.DataFrame, suffix: str) -> bytes:
-    sink = io.BytesIO()
-    if suffix == ".pkl":
-        rows.to_pickle(sink)
-    elif suffix == ".parquet":
-        rows.to_parquet(sink)
-    else:
-        rows.to_csv(sink, index=False)
-    return gzip.compress(sink.getvalue()) if suffix == ".csv.gz" else sink.getvalue()
+    content = encoded(rows, suffix.removesuffix(".gz"))
+    return gzip.compress(content) if suffix.endswith(".gz") else content
 
 
 def read(directory: Path, content: bytes, suffix: str = ".pkl", **options: Any) -> Day:
